@@ -621,8 +621,8 @@ RECOMPUTE: dict[str, Callable[[Folder, Row], Numbers | None]] = {
     "attends: ratio": of_ratio,
     **{f"depends: {m}": of_row("methods.csv", method=m, **_EFFECT)
        for m in ("zero", "mean", "resample", "uniform")},
-    **dict.fromkeys(("redundant", "joint"), of_row("pairs.csv", **_PAIR)),
-    **{f"{k}: {w}": of_row("pairs.csv", estimate=c) for k in ("redundant", "joint")
+    **dict.fromkeys(("redundant", "overlap", "joint"), of_row("pairs.csv", **_PAIR)),
+    **{f"{k}: {w}": of_row("pairs.csv", estimate=c) for k in ("redundant", "overlap", "joint")
        for w, c in (("both", "effect"), ("alone", "alone"))},
     "follows": of_row("relations.csv", **_RELATION),
     "follows: offset": of_row("relations.csv", estimate="offset_accuracy", relation=""),

@@ -36,6 +36,9 @@ _LEFTOVER = re.compile(r"^(?:import|export)\b.*$", re.MULTILINE)
 
 _MOUNT = re.compile(r"^export (?:async )?function (?P<name>mount\w+View)\b", re.MULTILINE)
 
+# Comments are for whoever reads the sources: a page has no use for their bytes.
+_COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
+
 _ENTRY = "entry"
 
 
@@ -111,7 +114,8 @@ def join_modules(sources: Mapping[str, str], entry: str) -> str:
 
 def _as_function(name: str, source: str) -> str:
     exports = ", ".join(match["name"] for match in _EXPORT.finditer(source))
-    plain = _IMPORT.sub(r'const {\g<names>} = modules["\g<name>"];\n', source)
+    plain = _COMMENT.sub("", source)
+    plain = _IMPORT.sub(r'const {\g<names>} = modules["\g<name>"];\n', plain)
     plain = _EXPORT.sub(r"\g<declared> \g<name>", plain)
     if leftover := _LEFTOVER.search(plain):
         raise ValueError(f"Expected only named imports and exports in {name}: {leftover[0]!r}.")

@@ -89,7 +89,7 @@ def finding_of_study(study: CausalStudy) -> Finding:
 
 
 _LISTED = (
-    "supports", "opposes", "depends", "no-effect", "attends", "redundant", "joint",
+    "supports", "opposes", "depends", "no-effect", "attends", "redundant", "overlap", "joint",
     "chosen: above 0", "chosen: below 0", "chosen: no effect", "correlation",
 )  # fmt: skip
 

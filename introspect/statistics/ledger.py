@@ -40,6 +40,8 @@ EXCLUDED: dict[str, tuple[str, ...]] = {
     "no-differs": ("differs",),
     "no-groups": ("groups",),
     "no-detectable": ("detectable",),
+    "stereotype": ("detectable: stereotype", "no-detectable: stereotype"),
+    "no-detectable: stereotype": ("detectable: stereotype",),
 }  # fmt: skip
 #: What a kind of claim excludes of the same head.
 EXCLUDED_OF_A_HEAD: dict[str, tuple[str, ...]] = {
@@ -48,19 +50,24 @@ EXCLUDED_OF_A_HEAD: dict[str, tuple[str, ...]] = {
     "no-attends": ("attends",),
     "everywhere": ("points",),
     "points-instead": ("points",),
-    "redundant": ("joint",),
+}
+#: What a kind of claim excludes of the same two heads.
+EXCLUDED_OF_A_PAIR: dict[str, tuple[str, ...]] = {
+    "redundant": ("joint", "overlap"),
+    "overlap": ("joint",),
 }
 # The kinds whose p-value decides them, and on which side of the level it has to be.
 _SHOWN = (
     "beats", "no-beats", "shifts", "stereotype", "differs", "supports", "opposes", "depends",
-    "attends", "redundant", "joint", "mediates", "follows",
+    "attends", "redundant", "overlap", "joint", "mediates", "follows",
 )  # fmt: skip
 _NOT_SHOWN = (
     "no-resolves", "no-chooses", "no-shifts", "no-stereotype", "no-differs", "no-effect",
     "no-follows",
 )  # fmt: skip
 # The kinds that say on which side of 0 a figure is.
-_ABOVE, _BELOW = ("supports", "shifts", "redundant", "mediates"), ("opposes", "joint")
+_ABOVE = ("supports", "shifts", "redundant", "overlap", "mediates")
+_BELOW = ("opposes", "joint")
 
 
 class Exclusion(NamedTuple):
@@ -120,6 +127,8 @@ def _between(one: Claim, other: Claim) -> str:
             return f"{a}, and {b}"
         if b in EXCLUDED_OF_A_HEAD.get(a, ()) and _heads(one) & _heads(other):
             return f"{a}, and {b} of the same head"
+        if b in EXCLUDED_OF_A_PAIR.get(a, ()) and _heads(one) == _heads(other):
+            return f"{a}, and {b} of the same heads"
     if (one.kind, one.subject) == (other.kind, other.subject) and not _is_same(one, other):
         return f"two figures for {one.kind} of {one.subject}"
     return ""

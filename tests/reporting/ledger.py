@@ -39,6 +39,7 @@ from introspect.studies.causal.followed import (
     METHOD_COLUMNS,
     PAIR_COLUMNS,
     Followed,
+    relations_of_pairs,
 )
 from introspect.studies.causal.study import ChosenByAttention
 from introspect.studies.causal.verdicts import agreed, verdicts_of
@@ -239,10 +240,11 @@ def random_followed(random, table, groups):
     if len(heads) > 1:
         values = random_effects(random, groups, random.choice([0, 2, -2], 1))
         change, low, high, p = (float(v[0]) for v in _tested(values, groups))
-        relation = "stand in for each other" if change > 0 else "work together"
-        alone = float(found["effect"].head(2).sum())
-        relation = relation if p < LEVEL else "no evidence"
-        pairs = [(*heads[0], *heads[1], alone + change, alone, change, low, high, p, relation)]
+        first, second = (float(effect) for effect in found["effect"].head(2))
+        alone, helps = first + second, np.array([min(first, second) + change > 0])
+        (relation,) = relations_of_pairs(np.array([change]), np.array([p < LEVEL]), helps)
+        numbers = (alone + change, alone, change, low, high, p, first + change, second + change)
+        pairs = [(*heads[0], *heads[1], *numbers, relation)]
     return Followed(
         heads,
         pd.DataFrame(methods, columns=list(METHOD_COLUMNS)),
@@ -465,7 +467,8 @@ _HEADS = re.compile(r"L\d+(?:H\d+)?")
 _CONSTANTS = re.compile(
     r"95% CI|above 0\b|95% interval|layers? \d+(?:(?:, \d+)* and \d+)?:|below 0\.05|"
     r"in 80% of|have 25%|19\d\d|20\d\d|at least \d+%|above \d+%|of 30 |"
-    r"all 30 |needs 5 |more than \d+%"
+    r"all 30 |needs 5 |more than \d+%|\b0 is the margin with all heads ablated, 1 that\b|"
+    r"\bis 0 for a complete set"
 )
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
 

@@ -53,6 +53,8 @@ def claim(kind, subject="L1H0", **numbers):
         (claim("role induction"), claim("no-role", "all heads")),
         (claim("baseline", "nearest", estimate=0.5), claim("baseline", "nearest", estimate=0.6)),
         (claim("points"), claim("prefers", "heads", estimate=0.0)),
+        (claim("redundant", "L1H0 and L2H1", estimate=1.0), claim("joint", "L2H1 and L1H0")),
+        (claim("redundant", "L1H0 and L2H1", estimate=1.0), claim("overlap", "L1H0 and L2H1")),
     ],
 )
 def test_claims_that_exclude_each_other_are_found(one, other):
@@ -68,6 +70,10 @@ def test_claims_that_exclude_each_other_are_found(one, other):
         (claim("attends"), claim("no-attends", "L3H1")),
         (claim("no-effect", "all heads"), claim("chosen: above 0", low=0.1)),
         (claim("points"), claim("points: others", estimate=0.1)),
+        (
+            claim("redundant", "L1H0 and L2H1", estimate=1.0),
+            claim("joint", "L0H0 and L2H1", estimate=-1.0),
+        ),
     ],
 )
 def test_claims_that_go_together_are_not(one, other):

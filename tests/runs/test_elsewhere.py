@@ -63,9 +63,11 @@ def test_a_run_of_an_older_version_is_refused_and_overwritten_when_told(
     shutil.copy(Path(__file__).with_name("run_0_1_0.json"), out / "run.json")
     monkeypatch.setattr(probe_run, "version_of_introspect", lambda: "0.2.0")
     now = tables(out)
-    # Version 0.1.0 did not write it.
-    (out / "held_out.csv").unlink()
-    names = [name for name in now if name != "held_out.csv"]
+    # Version 0.1.0 did not write them.
+    later = ("held_out.csv", "minimal_pairs.csv")
+    for name in later:
+        (out / name).unlink()
+    names = [name for name in now if name not in later]
     before = tables(out, names)
     message = r"of introspect 0\.2\.0 in .*introspect 0\.1\.0 wrote it.*Add --overwrite"
     with pytest.raises(OutputError, match=message):

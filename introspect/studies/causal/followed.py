@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -33,7 +34,8 @@ METHOD_COLUMNS = (
 )  # fmt: skip
 PAIR_COLUMNS = (
     "layer", "head", "other_layer", "other_head", "effect", "alone", "interaction",
-    "interaction_low", "interaction_high", "p_adjusted", "relation",
+    "interaction_low", "interaction_high", "p_adjusted", "without_other", "other_without",
+    "relation",
 )  # fmt: skip
 DIRECT_COLUMNS = ("layer", "head", "total", "direct", "direct_low", "direct_high")
 
@@ -47,9 +49,12 @@ class Followed:
         methods: the effect of each under each method: layer, head, method, effect, ci_low, ci_high,
             p_adjusted (over these heads), verdict.
         pairs: of each two of them the effect of ablating both, the sum of both alone, and the
-            interaction, which is the effect of both less that sum, with its interval, p_adjusted
-            over the pairs, and the relation: ``stand in for each other``, ``work together``, or
-            ``no evidence``.
+            interaction, which is the effect of both less that sum, with its interval and p_adjusted
+            over the pairs; the effect of each where the other is ablated already
+            (``without_other``, ``other_without``); and the relation: ``stand in for each other``
+            (the interaction is above 0, and each supports the answer without the other), ``do more
+            than in sum`` (it is above 0, as of a head and one that undoes what it does), ``work
+            together`` (it is below 0), or ``no evidence``.
         direct: the effect with all other heads held at their own output, beside the total.
     """
 
@@ -96,6 +101,27 @@ def follow(
 def _further(moved: dict[Head, Head], known: Sequence[Head]) -> list[tuple[Head, Head]]:
     """Return each head with the later one that changes most without it, if that is a new pair."""
     return [(head, other) for head, other in moved.items() if other not in known]
+
+
+def relations_of_pairs(
+    interactions: Floats, is_shown: npt.NDArray[np.bool_], helps: npt.NDArray[np.bool_]
+) -> list[str]:
+    """Return how two heads go together, for each pair.
+
+    A head and one that undoes what it does also lose more together than in sum: without the first
+    the other has nothing to undo. So two heads stand in for each other only if each supports the
+    answer where the other is ablated.
+
+    Args:
+        interactions: the mean effect of both, less the sum of each alone.
+        is_shown: whether the interaction is shown to be other than 0.
+        helps: whether each of the two supports the answer without the other.
+    """
+    above = ["stand in for each other" if each else "do more than in sum" for each in helps]
+    return [
+        (relation if change > 0 else "work together") if shown else "no evidence"
+        for relation, change, shown in zip(above, interactions, is_shown, strict=True)
+    ]
 
 
 class _Asked:
@@ -157,22 +183,27 @@ class _Asked:
             return pd.DataFrame(columns=list(PAIR_COLUMNS))
         both = np.stack([self._together(pair) for pair in two], axis=1)
         alone = np.stack([self._alone[a] + self._alone[b] for a, b in two], axis=1)
-        low, high, p = self._tested(both - alone)
-        smallest = smallest_effect(self._effects.margins)
-        rows = []
-        for column, (a, b) in enumerate(two):
-            change = float((both - alone)[:, column].mean())
-            is_found = p[column] < LEVEL and abs(change) >= smallest
-            relation = "stand in for each other" if change > 0 else "work together"
-            rows.append(
-                (
-                    *(a.layer, a.head, b.layer, b.head),
-                    both[:, column].mean(), alone[:, column].mean(), change,
-                    low[column], high[column], p[column],
-                    relation if is_found else "no evidence",
-                )
-            )  # fmt: skip
+        interaction = both - alone
+        low, high, p = self._tested(interaction)
+        is_shown = self._is_large(interaction, p)
+        first = both - np.stack([self._alone[b] for _, b in two], axis=1)
+        second = both - np.stack([self._alone[a] for a, _ in two], axis=1)
+        helps = np.logical_and(*np.split(self._helps(np.concatenate([first, second], 1)), 2))
+        columns = [
+            both.mean(0), alone.mean(0), interaction.mean(0), low, high, p, first.mean(0),
+            second.mean(0), relations_of_pairs(interaction.mean(0), is_shown, helps),
+        ]  # fmt: skip
+        rows = [(*a, *b, *numbers) for (a, b), *numbers in zip(two, *columns, strict=True)]
         return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+
+    def _is_large(self, values: Floats, p_adjusted: Floats) -> npt.NDArray[np.bool_]:
+        smallest = smallest_effect(self._effects.margins)
+        return np.asarray((p_adjusted < LEVEL) & (np.abs(values.mean(0)) >= smallest))
+
+    def _helps(self, values: Floats) -> npt.NDArray[np.bool_]:
+        """Check which effects, as one family, support the answer."""
+        *_, p = self._tested(values)
+        return np.asarray(self._is_large(values, p) & (values.mean(0) > 0))
 
     def _together(self, heads: Sequence[Head]) -> Floats:
         by_layer: dict[int, list[int]] = {}

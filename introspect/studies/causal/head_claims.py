@@ -33,6 +33,16 @@ _RULE_OF_ATTENDING = (
     f"adjusted p below {LEVEL} against chance, nearest, first, fewest words and fixed offset, and "
     f"on the median case at least {SMALLEST_RATIO} times the weight of the best distractor"
 )
+_RULE_OF_PAIRS = (
+    f"adjusted p of the difference below {LEVEL}, and at least {percent(SMALLEST, 0)} of the mean "
+    "size of the margins; they stand in for each other if each supports the answer, by the same "
+    "rule, where the other is ablated"
+)
+_KINDS_OF_PAIRS = {
+    "stand in for each other": "redundant",
+    "do more than in sum": "overlap",
+    "work together": "joint",
+}
 # No reader needs more: the distractor gets nothing.
 _TIMES = 1_000
 _DEPENDS = "depends on the method"
@@ -293,7 +303,7 @@ def _attending_claims(study: Found, row: Any) -> list[Claim]:
 
 
 def pair_claims(study: Found) -> list[Claim]:
-    """Return a claim for each two heads that stand in for each other, or work together."""
+    """Return a claim for each two heads whose effect together is not the sum of each alone."""
     pairs, unit = study.followed.pairs, study.heads.attrs["unit"]
     found = pairs[pairs["relation"] != "no evidence"]
     claims = []
@@ -301,7 +311,7 @@ def pair_claims(study: Found) -> list[Claim]:
         a, b = Head(row.layer, row.head), Head(row.other_layer, row.other_head)
         change = ranged(row.interaction, row.interaction_low, row.interaction_high, unit)
         claim = Claim(
-            kind="redundant" if row.interaction > 0 else "joint",
+            kind=_KINDS_OF_PAIRS[row.relation],
             subject=f"{a} and {b}",
             sentence=(
                 f"{a} and {b} {row.relation}: without both the preference falls by "
@@ -315,8 +325,7 @@ def pair_claims(study: Found) -> list[Claim]:
             p=float(row.p_adjusted),
             n=study.ability.n,
             groups=study.ability.groups,
-            rule=f"adjusted p below {LEVEL}, and at least {percent(SMALLEST, 0)} of the mean "
-            "size of the margins",
+            rule=_RULE_OF_PAIRS,
         )
         claims += [claim, claim.beside("both", row.effect), claim.beside("alone", row.alone)]
     return claims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -120,8 +121,16 @@ def shifts_beside(table: pd.DataFrame) -> list[Claim]:
     return [also_found("shifts", "all heads and directions", words, found.count)]
 
 
-def occupation_claims(table: pd.DataFrame, num_occupations: int) -> tuple[Claim, ...]:
-    """Return the claims on the choice of occupations; none where there was no test."""
+def occupation_claims(
+    table: pd.DataFrame, num_occupations: int, detectable: float
+) -> tuple[Claim, ...]:
+    """Return the claims on the choice of occupations; none where there was no test.
+
+    Args:
+        table: of ``OccupationBias``.
+        num_occupations: the number of occupations.
+        detectable: the smallest correlation that would have been found; it is said where none was.
+    """
     found = _found(table, lambda rows: rows["correlation"].abs())
     if found is None:
         return ()
@@ -141,8 +150,33 @@ def occupation_claims(table: pd.DataFrame, num_occupations: int) -> tuple[Claim,
         f"nearest, with r = {r}, adjusted {p_value(row['p_adjusted'])}."
     )
     n = int(row["n_occupations"])
-    return _claims(
+    claims = _claims(
         found, "stereotype", "correlation", sentence, sided="two-sided", n=n, groups=num_occupations
+    )
+    if found.count:
+        return claims
+    most = int(table["n_occupations"].max())
+    return (*claims, _detectable_correlation(detectable, most, num_occupations))
+
+
+def _detectable_correlation(size: float, n: int, num_occupations: int) -> Claim:
+    """Say which correlation would have been found, where none was."""
+    over = counted(n, "occupation")
+    is_known = not math.isnan(size)
+    sentence = (
+        f"A head with r = {decimal(size)}, or the opposite, would have been found in 80% of sets "
+        f"of {over}; a weaker one could well be missed."
+        if is_known
+        else f"With {over} no correlation, even of 1, is found in 80% of sets."
+    )
+    return Claim(
+        kind="detectable: stereotype" if is_known else "no-detectable: stereotype",
+        subject="one head",
+        sentence=sentence,
+        estimate=size,
+        n=n,
+        groups=num_occupations,
+        rule="an adjusted p below 0.05 in 80% of such sets, by Fisher's transform",
     )
 
 

@@ -238,7 +238,7 @@ PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 #: How much more the mean over folds varies than one over as many separate cases: the probes share
 #: most of what they are trained on. Nadeau & Bengio (2003) have 2.25 for one division into five
 #: folds; with that, intervals hold the true accuracy in up to 100% of simulated sets, and with this
-#: in 93 to 97% (``benchmarks/coverage.py``).
+#: in 92.7 to 97% (``benchmarks/coverage.py``).
 INFLATION = 1.5
 #: How often the labels are shuffled for the control.
 SHUFFLES = 5

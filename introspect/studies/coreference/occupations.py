@@ -89,8 +89,8 @@ class OccupationBias:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the correlation; empty where there was no test."""
-        return occupation_claims(self.table, self.num_occupations)
+        """What is claimed of the correlation, and what would have been found where nothing was."""
+        return occupation_claims(self.table, self.num_occupations, self.detectable)
 
 
 def occupation_bias(

@@ -107,6 +107,24 @@ def test_a_backup_without_an_effect_of_its_own_is_found_by_what_wakes_up(seed):
     assert says[backup] == "redundant"
 
 
+def test_a_head_and_its_suppressor_do_not_stand_in_for_each_other():
+    """Without the mover the suppressor has nothing to undo: it does nothing, and helps nobody."""
+    made = small("suppressor", 1)
+    heads = truth("suppressor", 1).heads
+    suppressor = heads.loc[heads["does"] == "opposes", ["layer", "head"]].apply(tuple, axis=1)
+    study = study_of(made.body, drawn(made.texts, 40, seed=0))
+    pairs = study.followed.pairs
+    of_both = pairs[pairs["interaction"] > 1]
+    assert set(of_both["relation"]) == {"do more than in sum"}
+    assert of_both[["without_other", "other_without"]].abs().min(axis=1).max() < 0.1
+    says = dict(
+        zip(PlainRun(made.body, made.texts[:1]).places, verdicts_of(study).says, strict=True)
+    )
+    assert [says[place] for place in suppressor] == ["opposes"]
+    overlap = [claim for claim in study.claims if claim.kind == "overlap"]
+    assert "do more than in sum: without both" in overlap[0].sentence
+
+
 def test_who_attends_is_told_apart_from_readers_of_position_and_length():
     heads = truth("length reader", 0).heads.set_index("role")
     assert bool(heads.loc["mover", "attends"])

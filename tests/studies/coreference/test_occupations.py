@@ -9,6 +9,7 @@ from introspect.errors import InputError
 from introspect.reporting.set_words import occupation_words
 from introspect.studies.coreference import Options, occupation_bias
 from introspect.studies.coreference.occupations import Occupation, _correlations, _detectable
+from introspect.text import decimal
 from tests.studies.coreference.test_bias import scored_case
 
 QUICK = Options(resamples=200, permutations=400)
@@ -79,6 +80,9 @@ def test_chance_is_no_stereotype():
     found = occupation_bias(*templates(seed=5), QUICK)
     words = " ".join(occupation_words(found))
     assert "no head is shown to choose by the share of women" in words
+    assert f"A head with r = {decimal(found.detectable)}, or the opposite, would have been" in words
+    (could,) = [claim for claim in found.claims if claim.kind == "detectable: stereotype"]
+    assert (could.estimate, could.groups) == (found.detectable, found.num_occupations)
     # What is named is found: above the threshold of 0.05 in the mean.
     smallest = found.table.loc[found.table["correlation"].abs() >= found.detectable, "p_adjusted"]
     assert 0.5 < found.detectable < 0.9 and (smallest < 0.05).all()
