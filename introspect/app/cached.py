@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 
 from introspect.app.display import say
-from introspect.app.entries import Entry, Removal
+from introspect.app.entries import MODELS, Entry, Removal
 from introspect.data import case_to_json
 from introspect.interventions import Ablation
 from introspect.models import Model, hush, load_text, state_of_model
-from introspect.records import AttentionRecord
-from introspect.reporting import report
+from introspect.records import AttentionRecord, Kind
+from introspect.reporting import head_report, lens_report, report
 from introspect.studies.causal import (
     BeforeAfter,
     CausalStudy,
@@ -21,6 +21,8 @@ from introspect.studies.causal import (
     load_to_ask,
 )
 from introspect.studies.coreference import coreference_study
+from introspect.studies.heads import head_study
+from introspect.studies.lens import lens_study
 from introspect.text import CorefCase, Span
 from introspect.views import (
     ViewName,
@@ -32,10 +34,18 @@ from introspect.views import (
 )
 
 _MODELS, _RECORDS, _PAGES = 2, 4, 6
+_COMMAND = "introspect app"
 
 
 # The state of the files of each model when it was last asked for.
 _states: dict[str, Any] = {}
+# The models that were loaded by somebody.
+_ready: set[str] = set()
+
+
+def is_ready(name: str) -> bool:
+    """Return whether a model comes with the package or was loaded before."""
+    return name in MODELS or name in _ready
 
 
 def model_named(name: str) -> Model:
@@ -51,7 +61,9 @@ def model_named(name: str) -> Model:
         st.cache_resource.clear()
         st.cache_data.clear()
         st.toast(say("The files of the model have changed. It was loaded again."))
-    return _loaded(name)
+    model = _loaded(name)
+    _ready.add(name)
+    return model
 
 
 @st.cache_resource(max_entries=_MODELS, show_spinner="Loading the model …")
@@ -91,6 +103,7 @@ def page_of_view(
     layer: int | None,
     head: int | None,
     layers: tuple[int, ...] | None = None,
+    token: str | None = None,
 ) -> str:
     """Return a view as the page that ``View.to_html`` returns.
 
@@ -101,13 +114,14 @@ def page_of_view(
         layer: the layer to show first.
         head: the head to show first.
         layers: the layers in the page; by default all.
+        token: the word to show first.
 
     Raises:
         IntrospectError: the text cannot be captured, or there is no such layer or head.
     """
     record = record_of(name, entry, parts_of_view(view), layers)
     heads = () if head is None else (head,)
-    return view_by_name(view, record, layer=layer, heads=heads).to_html()
+    return view_by_name(view, record, layer=layer, heads=heads, token=token).to_html()
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
@@ -204,6 +218,33 @@ def page_of_study(name: str, case: CorefCase, method: Ablation, references: tupl
     return causal_view(study_named(name, case, method, references)).to_html()
 
 
+@st.cache_data(max_entries=_PAGES, show_spinner="Reading every layer …")
+def page_of_lens(name: str, entry: Entry, at: int | None) -> str:
+    """Return the report on what a model would predict after each layer.
+
+    Args:
+        name: the name of the model.
+        entry: the text and how it is read.
+        at: the token to read at; by default as ``ix.lens_study`` has it.
+
+    Raises:
+        IntrospectError: the model predicts nothing, or its layers cannot be read.
+    """
+    study = lens_study(model_to_ask(name), entry.text, position=at, target=entry.target)
+    return lens_report(study, command=_COMMAND).html
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Measuring every head …")
+def page_of_roles(name: str, kind: Kind | None) -> str:
+    """Return the report on which heads have a known role.
+
+    Raises:
+        IntrospectError: the model cannot be run on random tokens.
+    """
+    study = head_study(model_to_ask(name), kind=kind)
+    return head_report(study, command=_COMMAND).html
+
+
 def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation: bool) -> str:
     """Return a report on a case, a text, or a pair as a page.
 
@@ -211,4 +252,4 @@ def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation:
         IntrospectError: the subject cannot be captured or scored.
     """
     study = coreference_study(model_named(name), [subject], truncation=truncation)
-    return report(study, command="introspect app").html
+    return report(study, command=_COMMAND).html

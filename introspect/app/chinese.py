@@ -59,7 +59,6 @@ CHINESE: Mapping[str, str] = MappingProxyType(
             "本地文件夹。"
         ),
         "Hub id or folder": "hub 模型名或文件夹",
-        "Show its example": "使用该模型的示例",
         "Second text and truncation": "第二段文本与截断",
         "Second text, for models that read pairs": "第二段文本（用于成对输入的模型）",
         "Target: the text that the model writes": "目标文本：模型的输出",
@@ -97,12 +96,28 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Download the report": "下载报告",
         "One HTML file with these findings, the views and their provenance. It opens "
         "offline.": "一个 HTML 文件，包含上述结论、视图及其来源，可离线打开。",
+        "Examples": "示例",
+        "Loading {name} …": "正在加载 {name} …",
+        "Load this model": "加载此模型",
+        # The logit lens and the roles of heads
+        "Logit lens": "Logit 透镜",
+        "Roles of heads": "头的角色",
+        "What the model would predict after each layer, and which heads contribute to it.": (
+            "查看模型在每一层之后会预测什么，以及哪些头对此有贡献。"
+        ),
+        "Which heads have a known role, measured on random tokens.": (
+            "用随机词元测量哪些头具有已知的角色。"
+        ),
+        "Token to read at": "读取位置（词元）",
+        "The mask, or the last token": "掩码处，或最后一个词元",
+        "Report": "报告",
+        "Try the example": "试用示例",
         # A pronoun
+        "Click the words:": "点击选词：",
         "Pronoun": "代词",
         "Refers to": "指代",
         "Might refer to, but does not": "可能指代但并非",
         "Choose a word": "选择一个词",
-        "Choose words": "选择词",
         "Adjacent words form one candidate: old and dog become “old dog”.": (
             "相邻的词合为一个候选：狐、狸合为“狐狸”。"
         ),
@@ -267,11 +282,116 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         ),
         "Cases": "案例",
         "Probe": "探测",
+        "Causal study": "因果研究",
+        "Ablates each head in turn on at most {most} cases: does the model then prefer the "
+        "antecedent less?": (
+            "在至多 {most} 个案例上逐一消融各个头：模型对先行词的偏好是否随之下降？"
+        ),
         "Download a small example": "下载小示例",
         "Rows without a result: {count}. The reasons:": "无结果的行：{count}。原因：",
         "Figures": "数值汇总",
         "**Heads**, on these cases (in-sample)": "**各个头**，在这些案例上（样本内）",
         "**Baselines without any head**, on the same cases": "**不使用任何头的基线**，在相同案例上",
         "Download the table of heads": "下载各头的表格",
+    }
+)
+
+
+#: Labels and sentences of the views’ own pages; ``{}`` stands for what is kept.
+PAGE_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        # The sentence and the strip of heads
+        "Heads by": "各头按",
+        "weight from word to word": "词到词的权重",
+        "above what other words give": "高出其他词所给的部分",
+        "share without special tokens": "不计特殊词元的份额",
+        "Numbers": "数值",
+        "what the word gives": "该词给出的",
+        "what the word gets": "该词得到的",
+        "By": "按",
+        "word": "词",
+        "token": "词元",
+        "Weights": "权重",
+        "raw": "原始",
+        "without specials and itself": "不计特殊词元与自身",
+        "{}: “{}” gives “{}” {}; the other words give it {}.": (
+            "{}：“{}”给“{}”{}；其他词给它 {}。"
+        ),
+        "{}: “{}” gives “{}” {}.": "{}：“{}”给“{}”{}。",
+        "{}: “{}” gives most to “{}” {}, then “{}” {}.": "{}：“{}”给得最多的是“{}”{}，其次“{}”{}。",
+        "{}: “{}” gets most from “{}” {}, then “{}” {}.": (
+            "{}：“{}”得到最多的来自“{}”{}，其次“{}”{}。"
+        ),
+        "Choose a second word to color the heads.": "再选一个词，为各头着色。",
+        "{}. Choose a word to see what it attends to.": "{}。选一个词，查看它关注什么。",
+        "All {} heads ranked, “{}” to “{}”": "全部 {} 个头的排名：“{}”到“{}”",
+        # The controls of the views
+        "Layer": "层",
+        "Head": "头",
+        "Heads": "头",
+        "mean of all": "全部的均值",
+        "largest of all": "全部的最大值",
+        "mean over layers": "各层的均值",
+        "largest over layers": "各层的最大值",
+        "Zoom": "缩放",
+        "Colors": "颜色",
+        "0 to 1": "0 到 1",
+        "0 to largest": "0 到最大值",
+        "Whole": "全图",
+        "Save as": "另存为",
+        "Hide lines under": "隐藏低于此值的线",
+        "Heads as": "多个头",
+        "each apart": "分别显示",
+        "mean": "均值",
+        "largest": "最大值",
+        "Layout": "布局",
+        "columns": "列",
+        "lines": "行",
+        "Find": "查找",
+        "all": "全部",
+        "none": "无",
+        "Sorted by": "排序",
+        "layer and head": "层与头",
+        "chosen pair of words": "所选的词对",
+        "Open in the head view": "在头视图中打开",
+        "Direction": "方向",
+        "from the token": "从该词元",
+        "to the token": "到该词元",
+        "one head": "单个头",
+        "Leave out special tokens": "不计特殊词元",
+        "Dimensions": "维度",
+        "in order": "按顺序",
+        "by share in the strongest key": "按在最强的键中所占的份额",
+        "pronoun to candidate": "代词到候选",
+        "candidate to pronoun": "候选到代词",
+        "Show all {} heads": "显示全部 {} 个头",
+        "Showing {}.": "显示 {}。",
+        # The views
+        "Heatmap view": "热力图",
+        "Each row is a token that attends, each column a token attended to; the stronger the "
+        "color, the larger the weight. Point at a cell for its number. Drag over the picture to "
+        "see a part of it larger.": (
+            "每行是一个关注的词元，每列是一个被关注的词元；颜色越深，权重越大。指向单元格可查看"
+            "数值；在图上拖动可放大局部。"
+        ),
+        "Head view": "头视图",
+        "Each line goes from a token that attends (query) to one that it attends to (key): a "
+        "color for each head, the stronger the weight. Point at a token for its numbers; click "
+        "tokens to keep them. Arrow keys change layer and head.": (
+            "每条线从关注的词元（查询）连到被它关注的词元（键）：每个头一种颜色，权重越大颜色越深。"
+            "指向词元可查看数值，点击可固定词元；方向键切换层与头。"
+        ),
+        "Model view": "模型视图",
+        "Each small map is one head: its rows are the tokens that attend, its columns those "
+        "attended to. Click a map to see its head beside them.": (
+            "每张小图是一个头：行是关注的词元，列是被关注的词元。点击小图，可在旁边查看该头。"
+        ),
+        "Layer view": "层视图",
+        "Steps view": "步骤视图",
+        "Neuron view": "神经元视图",
+        "Coreference view": "指代视图",
+        "The map shows every head: blue where it prefers the antecedent, brown where the "
+        "distractor.": "图中显示每个头：蓝色偏好先行词，棕色偏好干扰项。",
+        "Compare view": "比较视图",
     }
 )

@@ -5,49 +5,66 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from introspect.app.chinese import LANGUAGES, in_language
+from introspect.app.chinese import LANGUAGES, PAGE_WORDS, in_language
 from introspect.errors import IntrospectError
+from introspect.io import as_json
 from introspect.text import visible_text
 
 _POLICY = "script-src "
 
-# The app has its own margins, so the page fills its frame's width and adds no space at the end.
-_STYLE = "<style>main { max-width: none; padding: 8px 2px 24px }</style>"
+# The app has its own margins, so the page fills its frame's width and adds no space at the end. It
+# is light or dark as the app is.
+_STYLE = (
+    "<style>main { max-width: none; padding: 8px 2px 24px } "
+    "button[name=theme] { display: none }</style>"
+)
+
+_HIDDEN = (
+    "<style>main > h1:first-of-type { position: absolute; width: 1px; height: 1px; margin: -1px; "
+    "padding: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap }</style>"
+)
 
 # Streamlit adds a measuring script to the page. The policy would block it, and it never notices
 # that a page has become shorter, so it goes into a template, where it does not run.
 _REST_IS_NO_SCRIPT = "<template>"
 
 
-def measured(page: str) -> str:
-    """Return a page that reports its height to its frame whenever the height changes.
+def measured(
+    page: str, *, hides_heading: bool = False, words: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return a page that reports its height to its frame, and keeps what is chosen in it.
 
-    Its policy allows the reporting script by its hash, beside the page's own script, and nothing
+    Its policy allows the script that does so by its hash, beside the page's own script, and nothing
     else. The page that is downloaded does not change.
 
     Args:
         page: the page, as ``View.to_html`` returns it.
+        hides_heading: whether only screen readers get the page's heading.
+        words: translations of the page's labels.
     """
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     before, policy, after = page.partition(_POLICY)
     assert policy, "a page without a policy"
     allowed = f"{before}{policy}'sha256-{digest}' {after}"
-    return f"{allowed}{_STYLE}<script>{script}</script>{_REST_IS_NO_SCRIPT}"
+    style = _STYLE + (_HIDDEN if hides_heading else "")
+    data = f'<script type="application/json" id="app-words">{as_json(dict(words))}</script>'
+    return f"{allowed}{style}{data}<script>{script}</script>{_REST_IS_NO_SCRIPT}"
 
 
 @cache
 def _script() -> str:
-    return (files("introspect.app") / "measure.js").read_text(encoding="utf-8")
+    return (files("introspect.app") / "frame.js").read_text(encoding="utf-8")
 
 
 # Every character with a meaning in Markdown, or in Streamlit's formulas and colored words.
@@ -116,14 +133,19 @@ def show_notices(notices: Iterable[str]) -> None:
         st.warning(plain(notice))
 
 
-def show_page(page: str, title: str) -> None:
+def show_page(page: str, title: str, *, hides_heading: bool) -> None:
     """Show a page in a frame that is as tall as the page.
 
     Args:
         page: the page, as ``View.to_html`` or a report returns it.
         title: the title of the frame.
+        hides_heading: whether only screen readers get the page's heading, as of a view, which is
+            the text itself.
     """
-    st.iframe(measured(page), height="content", alt=title)
+    language = st.session_state.get("language", LANGUAGES[0])
+    words = PAGE_WORDS if language == LANGUAGES[1] else {}
+    shown = measured(page, hides_heading=hides_heading, words=words)
+    st.iframe(shown, height="content", alt=title)
 
 
 def embed(page: str, title: str) -> None:
@@ -133,7 +155,7 @@ def embed(page: str, title: str) -> None:
         page: the page, as ``View.to_html`` returns it.
         title: the title of the frame.
     """
-    show_page(page, title)
+    show_page(page, title, hides_heading=True)
     st.download_button(
         say("Download this view"),
         lambda: page,
@@ -142,6 +164,12 @@ def embed(page: str, title: str) -> None:
         on_click="ignore",
         key="download view",
     )
+
+
+def embed_report(page: str, title: str) -> None:
+    """Show a report in a frame, with a button to download it."""
+    show_page(page, title, hides_heading=False)
+    offer_report(lambda: page, key="report")
 
 
 def offer_report(made: Callable[[], str], *, key: str) -> None:

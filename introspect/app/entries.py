@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from introspect.errors import MentionError
@@ -85,6 +86,12 @@ EXAMPLES = {
         distractor="river",
     ),
 }
+
+#: What a word can be in a case, in the order of an address.
+MARKS = ("pronoun", "antecedent", "distractor")
+_LINK = re.compile(
+    r"(?:[0-9]{1,5})?~(?:[0-9]{1,5}(?:\.[0-9]{1,5})*)?~(?:[0-9]{1,5}(?:\.[0-9]{1,5})*)?"
+)
 
 #: The model names offered; any hub id or folder may be typed as well.
 MODELS = (*ALIASES, *CIRCUITS)
@@ -266,3 +273,35 @@ def example_words(example: Example, text: str) -> tuple[list[int], list[int], li
         for phrase in (example.pronoun, gold, other)
     )
     return pronoun, gold_words, other_words
+
+
+def case_link(marks: Mapping[str, Sequence[int]]) -> str:
+    """Return marked words as an address holds them.
+
+    Example:
+        >>> case_link({"pronoun": [8], "antecedent": [1, 2], "distractor": []})
+        '8~1.2~'
+    """
+    return "~".join(".".join(map(str, marks[role])) for role in MARKS)
+
+
+def marks_linked(link: str, count: int) -> dict[str, list[int]] | None:
+    """Return the words that an address marks; ``None`` if it does not fit a text.
+
+    Args:
+        link: the part of the address.
+        count: the number of words of the text.
+
+    Example:
+        >>> marks_linked("8~1.2~", 12)
+        {'pronoun': [8], 'antecedent': [1, 2], 'distractor': []}
+        >>> marks_linked("12~1~", 12), marks_linked("1~1~", 12), marks_linked("x", 12)
+        (None, None, None)
+    """
+    if not _LINK.fullmatch(link):
+        return None
+    marks = [[int(index) for index in part.split(".") if index] for part in link.split("~")]
+    indices = [index for part in marks for index in part]
+    if len(set(indices)) < len(indices) or any(index >= count for index in indices):
+        return None
+    return dict(zip(MARKS, marks, strict=True))

@@ -3,45 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import streamlit as st
 
-from introspect.app.cached import model_named
-from introspect.app.display import say
+from introspect.app.cached import is_ready, model_named
+from introspect.app.chinese import word
+from introspect.app.display import plain, say
 from introspect.app.entries import (
+    EXAMPLES,
     MODELS,
     Entry,
     Word,
     case_from_words,
+    case_link,
     example_of,
     example_words,
     is_example,
+    marks_linked,
     words_of,
 )
-from introspect.errors import ModelError, TextError
+from introspect.errors import IntrospectError, ModelError, TextError
 from introspect.records import Kind
-from introspect.text import CorefCase
+from introspect.text import CorefCase, shortened
+
+
+class Place(Protocol):
+    """Where the page will be drawn, as ``st.empty`` and ``st.container`` return it."""
+
+    def info(self, body: str) -> Any:
+        """Show a message."""
+
+    def empty(self) -> Any:
+        """Show nothing."""
+
 
 _OTHER = "another …"
-_MODEL, _ENTRY = "asked model", "asked entry"
+_EXAMPLE_WIDTH = 34
+_MODEL, _ENTRY, _DRAWN = "asked model", "asked entry", "drawn model"
+# Names of models that were typed in this session, not only found in its address.
+_TYPED = "typed models"
+# More words than these get a box of their own that scrolls.
+_MANY = 60
 
 
-def ask() -> None:
+def kept(key: str, default: Any = None, labels: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the arguments of a field whose value outlives its page, in the page's address.
+
+    Args:
+        key: the field's key, which is also its name in the address.
+        default: its value, unless the session or the address has one.
+        labels: what it can be, as the address has it; by default anything.
+    """
+    linked = st.query_params.get(key)
+    is_linked = linked in labels if labels else linked is not None
+    if default is not None and key not in st.session_state and not is_linked:
+        st.session_state[key] = default
+    return {"key": key, "bind": "query-params", "persist_state": "session"}
+
+
+def ask(place: Place, *, with_text: bool = True) -> None:
     """Draw the fields for a text and a model, and store the entry.
+
+    Args:
+        place: where the page will be drawn.
+        with_text: whether the page is of a text; otherwise only the model is asked for.
 
     Raises:
         IntrospectError: the text is empty, or the model cannot be loaded.
     """
-    st.session_state.setdefault("text", example_of(MODELS[0]).text)
-    left, right = st.columns([3, 1])
-    with left:
-        text = st.text_area(say("Text"), key="text", height=110, persist_state="session")
-    with right:
-        ask_model()
-        name = asked_model()
-        if name in MODELS and text != example_of(name).text:
-            st.button(say("Show its example"), on_click=_fill, args=(name,))
+    if not with_text:
+        ask_model(place)
+        return
+    text = st.text_area(say("Text"), height=110, **kept("text", example_of(MODELS[0]).text))
+    _offer_examples()
+    ask_model(place)
+    name = asked_model()
     kinds = model_named(name).kinds
     further = _encoder_decoder(name, kinds) if len(kinds) > 1 else _pair()
     if not text.strip():
@@ -49,8 +86,25 @@ def ask() -> None:
     st.session_state[_ENTRY] = Entry(text=text, **further)
 
 
-def ask_model() -> None:
+def _offer_examples() -> None:
+    """Draw a button for each example, which fills in its text and its model."""
+    with st.expander(say("Examples")), st.container(horizontal=True, gap="xsmall"):
+        for name, example in EXAMPLES.items():
+            for text in dict.fromkeys((example.text, example.other_text)):
+                st.button(
+                    plain(shortened(text, _EXAMPLE_WIDTH)),
+                    key=f"example {name} {text}",
+                    help=plain(f"{name}: {text}"),
+                    on_click=_fill,
+                    args=(name, text),
+                )
+
+
+def ask_model(place: Place) -> None:
     """Draw the choice of a model, load it, and store its name.
+
+    Args:
+        place: where the page will be drawn; what it showed of another model goes at once.
 
     Raises:
         ModelError: there is no such model, or it cannot be used.
@@ -58,26 +112,58 @@ def ask_model() -> None:
     chosen = st.selectbox(
         say("Model"),
         (*MODELS, _OTHER),
-        key="model",
         on_change=_take_example,
-        persist_state="session",
         help=say(
             "minilm is the default; the next five are small models whose mechanisms are "
             "known. Choose “another …” to enter a hub id or a local folder."
         ),
+        **kept("model"),
     )
-    name = chosen
-    if chosen == _OTHER:
-        name = st.text_input(
-            say("Hub id or folder"), key="model name", persist_state="session"
-        ).strip()
-        if not name:
-            raise ModelError(
-                "Expected the hub id of a model, such as bert-base-uncased, or a folder that "
-                "save_pretrained wrote. Type one, or choose a model from the list."
-            )
-    model_named(name)
+    name = _other_name() if chosen == _OTHER else chosen
+    if name != st.session_state.get(_MODEL):
+        st.session_state.pop(_MODEL, None)
+        place.info(say("Loading {name} …", name=plain(name)))
+    try:
+        model_named(name)
+    except IntrospectError:
+        place.empty()
+        raise
     st.session_state[_MODEL] = name
+
+
+def is_of_another_model() -> bool:
+    """Return whether the page on the screen is of another model than the one now chosen."""
+    chosen = [st.session_state.get(key) for key in ("model", "name")]
+    before, st.session_state[_DRAWN] = st.session_state.get(_DRAWN), chosen
+    return chosen != before
+
+
+def _other_name() -> str:
+    """Draw the field for the name of a model, and return one that may be loaded.
+
+    Raises:
+        ModelError: there is no name, or it is from the address alone.
+    """
+    typed = st.text_input(say("Hub id or folder"), on_change=_note_typed, **kept("name"))
+    name = str(typed).strip()
+    if not name:
+        raise ModelError(
+            "Expected the hub id of a model, such as bert-base-uncased, or a folder that "
+            "save_pretrained wrote. Type one, or choose a model from the list."
+        )
+    # Whoever made a link may not choose what this machine loads.
+    if name not in st.session_state.get(_TYPED, ()) and not is_ready(name):
+        st.button(say("Load this model"), on_click=_note_typed)
+        raise ModelError(
+            f"The model {name!r} is named by the address alone and is not loaded. Press “Load "
+            "this model” if you trust it, or choose another."
+        )
+    return name
+
+
+def _note_typed() -> None:
+    typed = st.session_state.setdefault(_TYPED, set())
+    typed.add(st.session_state["name"].strip())
 
 
 def asked() -> tuple[str, Entry]:
@@ -92,108 +178,124 @@ def asked_model() -> str:
 
 def _take_example() -> None:
     """Fill in the example of a newly chosen model, unless the user has typed a text."""
-    if is_example(st.session_state.get("text", "")):
-        _fill(st.session_state["model"])
+    name = st.session_state["model"]
+    if is_example(st.session_state.get("text", "")) and name in MODELS:
+        _fill(name, example_of(name).text)
 
 
-def _fill(model: str) -> None:
-    example = example_of(model)
-    st.session_state["text"] = example.text
-    st.session_state["target"] = example.target
+def _fill(model: str, text: str) -> None:
+    st.session_state["text"] = text
+    st.session_state["model"] = model
+    st.session_state["target"] = example_of(model).target
 
 
 def _pair() -> dict[str, Any]:
     with st.expander(say("Second text and truncation")):
-        left, right = st.columns([3, 1], vertical_alignment="bottom")
-    pair = left.text_input(
-        say("Second text, for models that read pairs"), key="pair", persist_state="session"
-    )
-    return {"pair": pair if pair.strip() else None, "truncation": _truncation(right)}
+        pair = st.text_input(say("Second text, for models that read pairs"), **kept("pair"))
+        truncation = _truncation()
+    return {"pair": pair if pair.strip() else None, "truncation": truncation}
 
 
 def _encoder_decoder(name: str, kinds: Sequence[Kind]) -> dict[str, Any]:
-    st.session_state.setdefault("target", example_of(name).target)
-    left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
-    target = left.text_input(
-        say("Target: the text that the model writes"), key="target", persist_state="session"
+    target = st.text_input(
+        say("Target: the text that the model writes"), **kept("target", example_of(name).target)
     )
     writes = bool(target.strip())
-    kind = middle.selectbox(
+    kind = st.selectbox(
         say("Attention"),
         kinds if writes else kinds[:1],
-        index=len(kinds) - 1 if writes else 0,
-        key="kind" if writes else "kind of encoder",
-        persist_state="session",
+        **kept("kind" if writes else "kind of encoder", kinds[-1] if writes else kinds[0], kinds),
     )
-    return {
-        "target": target if writes else None,
-        "kind": kind,
-        "truncation": _truncation(right),
-    }
+    return {"target": target if writes else None, "kind": kind, "truncation": _truncation()}
 
 
-def _truncation(place: Any) -> bool:
+def _truncation() -> bool:
     return bool(
-        place.checkbox(
+        st.checkbox(
             say("Truncate a text that is too long"),
-            key="truncation",
-            persist_state="session",
             help=say("Otherwise it is rejected. A notice shows what was truncated."),
+            **kept("truncation"),
         )
     )
 
 
+_ROLES = {
+    "pronoun": word("Pronoun"),
+    "antecedent": word("Refers to"),
+    "distractor": word("Might refer to, but does not"),
+}
+
+
 def choose_case(name: str, text: str) -> CorefCase | None:
-    """Draw the fields that mark a case in a text; return ``None`` while a part is missing.
+    """Draw the words of a text to click, in the sidebar; return ``None`` while a part is missing.
 
     Args:
         name: the name of the model, whose example is already marked.
         text: the text.
     """
     words = words_of(text)
-    pronoun, gold, other = example_words(example_of(name), text)
-    left, middle, right = st.columns(3)
     # Each text keeps its own marks, which are restored when the text returns.
-    options = range(len(words))
-
-    def label(index: int) -> str:
-        return words[index].label
-
-    chosen = left.selectbox(
-        say("Pronoun"),
-        options,
-        index=pronoun[0] if pronoun else None,
-        format_func=label,
-        key=f"pronoun {text}",
-        persist_state="session",
-        placeholder=say("Choose a word"),
-    )
-    antecedents = middle.multiselect(
-        say("Refers to"),
-        options,
-        default=gold,
-        format_func=label,
-        key=f"antecedent {text}",
-        persist_state="session",
-        placeholder=say("Choose words"),
-        help=say("Adjacent words form one candidate: old and dog become “old dog”."),
-    )
-    distractors = right.multiselect(
-        say("Might refer to, but does not"),
-        options,
-        default=other,
-        format_func=label,
-        key=f"distractor {text}",
-        persist_state="session",
-        placeholder=say("Choose words"),
-    )
-    if chosen is None or not (antecedents or distractors):
+    marks = st.session_state.setdefault(f"marks {text}", _first_marks(name, text, len(words)))
+    with st.sidebar:
+        role = st.segmented_control(
+            say("Click the words:"),
+            list(_ROLES),
+            format_func=lambda role: say(_ROLES[role]),
+            default="pronoun",
+            required=True,
+            key="role",
+            persist_state="session",
+            help=say("Adjacent words form one candidate: old and dog become “old dog”."),
+        )
+        with st.container(height=240 if len(words) > _MANY else "content", border=False):
+            _draw_words(words, marks, role, text)
+        st.caption(_summary(words, marks))
+    st.query_params["case"] = case_link(marks)
+    pronoun, antecedents, distractors = ([words[i] for i in marks[role]] for role in _ROLES)
+    if not pronoun or not (antecedents or distractors):
         return None
+    return case_from_words(text, pronoun[0], antecedents, distractors)
 
-    def at(indices: Sequence[int]) -> list[Word]:
-        return [words[index] for index in indices]
 
-    return case_from_words(text, words[chosen], at(antecedents), at(distractors))
+def _first_marks(name: str, text: str, count: int) -> dict[str, list[int]]:
+    linked = marks_linked(st.query_params.get("case", ""), count)
+    if linked is not None and "case" not in st.session_state:
+        st.session_state["case"] = "read"
+        return linked
+    return dict(zip(_ROLES, example_words(example_of(name), text), strict=True))
+
+
+def _draw_words(words: Sequence[Word], marks: dict[str, list[int]], role: str, text: str) -> None:
+    def mark() -> None:
+        chosen = st.session_state[key]
+        several = [chosen] if isinstance(chosen, int) else list(chosen or ())
+        # A word has one role: the one that it was given last.
+        for other in marks:
+            marks[other] = [index for index in marks[other] if index not in several]
+        marks[role] = several
+
+    key = f"{role} {text}"
+    is_one = role == "pronoun"
+    st.pills(
+        say(_ROLES[role]),
+        range(len(words)),
+        selection_mode="single" if is_one else "multi",
+        default=next(iter(marks[role]), None) if is_one else marks[role],
+        format_func=lambda index: plain(words[index].label),
+        key=key,
+        on_change=mark,
+        label_visibility="collapsed",
+    )
+
+
+def _summary(words: Sequence[Word], marks: dict[str, list[int]]) -> str:
+    """Return what is marked, each role with its words."""
+    parts = [
+        f"{say(_ROLES[role])}: {plain(', '.join(words[index].label for index in marks[role]))}"
+        for role in _ROLES
+        if marks[role]
+    ]
+    return "  \n".join(parts)
 
 
 def choose_word(label: str, words: Sequence[Word], first: int | None, key: str) -> Word | None:

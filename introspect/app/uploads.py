@@ -10,24 +10,30 @@ import io
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from introspect.data import InputSet, Reject, reject_from_json
+from introspect.data import InputSet, Reject, as_cases, reject_from_json
 from introspect.errors import InputError
 from introspect.io import is_packed, write_atomically
 from introspect.models import Model
+from introspect.reporting import causal_report
 from introspect.runs import probe
+from introspect.studies.causal import causal_study
 from introspect.text import counted, decimal, whole
 
 #: The largest upload accepted, in bytes and in lines; larger files belong on the command line,
 #: where a run can be stopped and resumed.
 MOST_BYTES = 2 << 20
 MOST_ROWS = 2_000
+#: The most cases of a causal study, which asks the model once for each head and case.
+MOST_STUDIED = 200
 ENDINGS = ("jsonl", "json", "csv", "tsv", "xlsx")
 
 #: A sample to download, as a template for the user's own file.
@@ -85,6 +91,23 @@ class Probed:
     report: str = ""
 
 
+@dataclass(frozen=True)
+class Studied:
+    """Results of the causal study of an upload.
+
+    Args:
+        name: the name of the upload.
+        model: the model that was asked.
+        finding: the headline.
+        report: the report page.
+    """
+
+    name: str
+    model: str
+    finding: str
+    report: str
+
+
 def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
     """Probe the cases of an uploaded file.
 
@@ -97,16 +120,50 @@ def probe_upload(model: Model, upload: Upload, tell: Tell) -> Probed:
     Raises:
         InputError: the file is empty, too large, of another format, or without any cases.
     """
+    with _written(upload) as given:
+        return _probed(model, upload, given, tell)
+
+
+def study_upload(model: Model, upload: Upload, tell: Tell) -> Studied:
+    """Ablate each head in turn on the cases of an uploaded file.
+
+    Args:
+        model: the model, with its LM head if it has one.
+        upload: cases, as ``probe_upload`` takes them, but fewer.
+        tell: a callback that receives the progress.
+
+    Raises:
+        InputError: the file is none of cases, or has too many.
+    """
+    with _written(upload) as given:
+        cases = list(islice(as_cases(given), MOST_STUDIED + 1))
+        if len(cases) > MOST_STUDIED:
+            raise InputError(
+                f"Expected at most {whole(MOST_STUDIED)} cases for a causal study here, got more: "
+                "every head is ablated on each. Larger sets are for the command line: introspect "
+                "causal FILE --out DIR."
+            )
+        study = causal_study(model, cases, progress=partial(_tell_share, tell))
+        made = causal_report(study, name=upload.name, command="introspect app")
+        return Studied(upload.name, model.name, made.finding, made.html)
+
+
+@contextmanager
+def _written(upload: Upload) -> Iterator[Path]:
+    """Write an upload to a folder of its own, which is removed at the end.
+
+    Raises:
+        InputError: the upload is refused, or something inside was: then its name is told, not
+            its temporary path, which the user does not know.
+    """
     ending = _checked_ending(upload)
     with tempfile.TemporaryDirectory(prefix="introspect-app-") as name:
-        folder = Path(name)
-        given = folder / "given" / f"{_safe_stem(upload.name)}.{ending}"
+        given = Path(name) / "given" / f"{_safe_stem(upload.name)}.{ending}"
         given.parent.mkdir()
         write_atomically(given, upload.content)
         try:
-            return _probed(model, upload, given, tell)
+            yield given
         except InputError as error:
-            # Name the upload, not its temporary path, which the user does not know.
             raise InputError(str(error).replace(str(given), upload.name)) from error
 
 

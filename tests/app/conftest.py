@@ -29,14 +29,17 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture
 def app() -> Callable[..., Any]:
-    """Open a page of the app without a browser: ``app()``, ``app("pronoun.py")``."""
+    """Open a page without a browser: ``app()``, ``app("pronoun.py", text=…)`` at an address."""
     need_what_the_app_needs()
     from streamlit.testing.v1 import AppTest
 
     from introspect.app.server import SCRIPT
 
-    def open_(page: str | None = None) -> Any:
-        opened = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    def open_(page: str | None = None, **address: str) -> Any:
+        opened = AppTest.from_file(str(SCRIPT), default_timeout=60)
+        for name, value in address.items():
+            opened.query_params[name] = value
+        opened.run()
         return opened if page is None else opened.switch_page(page).run()
 
     return open_

@@ -196,18 +196,33 @@ def by_the_keyboard_alone(page: Any) -> None:
 def through_one_text(page: Any) -> Any:
     page.get_by_role("radio", name="Heat map", exact=True).click()
     frame(page, "Heat map")
-    choose(page, "Layer", "0")
     read(page, TEXT)
     page.get_by_text("16 × 16 tokens").wait_for()
-    choose(page, "Layer", "3")
-    choose(page, "Head", "1")
     view = frame(page, "Heat map")
     view.get_by_text("Showing L3H1").wait_for()
+    for part in ("words", "strip"):
+        assert view.locator(f"[data-element={part}]").bounding_box()["y"] < 250
     assert "“it” gives most to: “animal” 0.68" in row_of(view, 10)
     # The controls of the view itself work too: it is the same page as everywhere.
     view.locator("select[name=head]").select_option("0")
     view.get_by_text("Showing L3H0").wait_for()
+    what_is_chosen_is_kept(page, view)
     return view
+
+
+def what_is_chosen_is_kept(page: Any, view: Any) -> None:
+    """By another view of the text, and by a reload; and the text and the view by the address."""
+    view.locator("[data-element=strip] [data-layer='5'][data-head='11']").click()
+    page.wait_for_function("() => location.hash.startsWith('#L5H11')")
+    page.get_by_role("radio", name="Head view", exact=True).click()
+    again = frame(page, "Head view")
+    again.locator("html[data-selection^='L5H11']").wait_for(state="attached")
+    page.reload()
+    again = frame(page, "Head view")
+    again.locator("html[data-selection^='L5H11']").wait_for(state="attached")
+    assert "view=Head+view" in page.url and "#L5H11" in page.url
+    page.get_by_role("radio", name="Heat map", exact=True).click()
+    view.locator("[data-element=strip] [data-layer='3'][data-head='1']").click()
 
 
 def through_a_pronoun(page: Any, take_home: Callable[[Any, str], Any]) -> None:
@@ -319,10 +334,10 @@ def a_frame_is_as_tall_as_its_page(page: Any) -> None:
     page.set_viewport_size({"width": 800, "height": 900})
     fits(page, "Head view")
     page.get_by_role("link", name="A pronoun").click()
-    choose(page, "Pronoun", "It")
-    page.get_by_role("combobox", name="Refers to").click()
-    page.get_by_role("option", name="rained", exact=True).click()
-    page.keyboard.press("Escape")
+    words = page.get_by_test_id("stSidebar")
+    words.get_by_text("It", exact=True).click()
+    words.get_by_role("radio", name="Refers to", exact=True).click()
+    words.get_by_text("rained", exact=True).click()
     fits(page, "Coreference view")
     short = page.locator("iframe").bounding_box()["height"]
     frame(page, "Coreference view").get_by_role("button", name="Show all 72 heads").click()

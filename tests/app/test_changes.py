@@ -25,7 +25,7 @@ def folder(tmp_path) -> Path:
 def opened(app, folder: Path):
     page = app()
     page.selectbox(key="model").set_value("another …").run()
-    page.text_input(key="model name").set_value(str(folder)).run()
+    page.text_input(key="name").set_value(str(folder)).run()
     page.text_area(key="text").set_value(TEXT).run()
     page.segmented_control(key="view").set_value("head").run()
     return page
@@ -73,5 +73,5 @@ def test_a_model_that_cannot_be_loaded_leaves_the_app_alive(app, folder, monkeyp
 def opened_up_to_the_error(app, folder: Path):
     page = app()
     page.selectbox(key="model").set_value("another …").run()
-    page.text_input(key="model name").set_value(str(folder)).run()
+    page.text_input(key="name").set_value(str(folder)).run()
     return page

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import introspect.app
-from introspect.app.chinese import CHINESE, LANGUAGES
+from introspect.app.chinese import CHINESE, LANGUAGES, PAGE_WORDS
 
 FOLDER = Path(introspect.app.__file__).parent
 PAGES = (
     ("pronoun.py", "代词"),
     ("removal.py", "消融注意力头"),
     ("comparison.py", "比较"),
+    ("lens.py", "Logit 透镜"),
+    ("roles.py", "头的角色"),
     ("sets.py", "案例集"),
 )
 
@@ -54,5 +57,25 @@ def test_every_page_is_there_in_chinese_and_back(app):
     assert page.dataframe[0].value.iloc[0]["head"] == "L3H1"
     page.segmented_control(key="language").set_value(LANGUAGES[0]).run()
     assert page.title[0].value == "A pronoun"
-    chosen = page.selectbox(key=f"pronoun {page.text_area(key='text').value}")
-    assert chosen.options[chosen.value] == "it"
+    assert page.pills(key=f"pronoun {page.text_area(key='text').value}").value == 7
+
+
+def test_views_are_told_their_chinese(app):
+    page = app()
+    assert '"Heads by"' not in page.get("iframe")[0].proto.srcdoc.split('id="app-words">')[1]
+    page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
+    (told,) = re.findall(r'id="app-words">(.*?)</script>', page.get("iframe")[0].proto.srcdoc, re.S)
+    assert json.loads(told) == dict(PAGE_WORDS)
+
+
+def test_what_is_translated_in_views_is_what_they_say():
+    """Each fixed part of a label or sentence is in the scripts or the views."""
+    root = FOLDER.parent
+    sources = [*root.glob("page/assets/*.js"), *root.glob("views/*.py")]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
+    joined = re.sub(r'"\s*\n\s*"', "", text)
+    for english, chinese in PAGE_WORDS.items():
+        assert english.count("{}") == chinese.count("{}")
+        for part in re.split(r"\{\}|[“”]", english):
+            words = part.strip(" .:;,→")
+            assert words in joined, (english, words)

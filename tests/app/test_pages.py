@@ -10,6 +10,7 @@ import pytest
 import introspect as ix
 from introspect.app.entries import EXAMPLES
 from introspect.app.uploads import SAMPLE
+from introspect.errors import ModelError
 from introspect.models.circuits import circuit_folder
 
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -41,11 +42,11 @@ def test_the_default_sentence_gives_l3h1_on_animal(app, record):
     page = app()
     assert errors(page) == []
     assert page.text_area(key="text").value == TEXT
+    page.segmented_control(key="view").set_value("numbers").run()
     assert (
         page.selectbox(key="layer of minilm").value,
         page.selectbox(key="head of minilm").value,
     ) == (3, 1)
-    page.segmented_control(key="view").set_value("numbers").run()
     table = page.dataframe[0].value
     assert table.loc["10 it", "2 animal"] == pytest.approx(0.68, abs=0.005)
     assert table.loc["10 it", "2 animal"] == float(record.attentions[3, 1, 10, 2])
@@ -60,6 +61,8 @@ def test_every_view_is_its_own_page(app, view):
     (shown,) = frames(page)
     assert shown.startswith("<!doctype html>") and f'data-view="{view}"' in shown
     assert "Content-Security-Policy" in shown
+    # Layer and head are chosen in the view, and nowhere else.
+    assert {box.key for box in page.selectbox} == {"model"}
 
 
 @pytest.mark.parametrize("view", ["steps", "neuron"])
@@ -104,10 +107,76 @@ def test_a_text_of_ones_own_stays_when_another_model_is_chosen(app):
     page.text_area(key="text").set_value("The fox did not rest.").run()
     page.selectbox(key="model").set_value("pronoun").run()
     assert page.text_area(key="text").value == "The fox did not rest."
-    (example,) = page.button
-    example.click().run()
-    assert page.text_area(key="text").value == EXAMPLES["pronoun"].text
-    assert not page.button
+
+
+@pytest.mark.parametrize("name", ["minilm", "pronoun", "reversal"])
+def test_an_example_is_one_click(app, name):
+    page = app()
+    page.text_area(key="text").set_value("The fox did not rest.").run()
+    page.button(key=f"example {name} {EXAMPLES[name].other_text}").click().run()
+    assert errors(page) == [] and len(frames(page)) == 1
+    assert page.text_area(key="text").value == EXAMPLES[name].other_text
+    assert page.selectbox(key="model").value == name
+
+
+def test_an_address_says_what_is_shown(app):
+    page = app(text="The fox did not rest.", model="pronoun", view="数值", language="中文")
+    assert errors(page) == [] and page.title[0].value == "单段文本"
+    assert page.text_area(key="text").value == "The fox did not rest."
+    assert page.selectbox(key="model").value == "pronoun"
+    assert not frames(page) and len(page.dataframe) == 2
+
+
+def test_an_address_marks_the_words_of_a_case(app):
+    page = app("pronoun.py", case="7~5~1", text=TEXT)
+    assert errors(page) == []
+    assert said(page.subheader[0]).endswith("to *street*: 0.67 of its attention.") or (
+        "to *street*" in said(page.subheader[0])
+    )
+    page = app("pronoun.py", case="99~x~1", text=TEXT)
+    assert errors(page) == [] and "to *animal*" in said(page.subheader[0])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"view": "nothing"},
+        {"model": "nobody"},
+        {"language": "Latin"},
+        {"truncation": "perhaps"},
+    ],
+)
+def test_an_address_that_says_nonsense_changes_nothing(app, address):
+    page = app(**address)
+    assert errors(page) == [] and len(frames(page)) == 1
+    assert page.selectbox(key="model").value == "minilm"
+
+
+def test_an_address_alone_loads_no_model_from_elsewhere(app):
+    folder = str(circuit_folder("pronoun"))
+    page = app(model="another …", name=folder, text="The fox did not rest.")
+    (error,) = errors(page)
+    assert "named by the address alone" in error and not frames(page)
+    (load,) = (each for each in page.button if each.label == "Load this model")
+    load.click().run()
+    assert errors(page) == [] and len(frames(page)) == 1
+
+
+def test_what_was_drawn_of_another_model_is_gone_while_one_loads(app, monkeypatch):
+    page = app()
+    seen = []
+
+    def failing(name):
+        seen.append(name)
+        raise ModelError("Expected another model.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("introspect.app.form.model_named", failing)
+        page.selectbox(key="model").set_value("pronoun").run()
+    assert seen == ["pronoun"] and errors(page) == ["Expected another model."]
+    assert not frames(page) and not page.dataframe and not page.info
+    page.run()
+    assert errors(page) == [] and len(frames(page)) == 1
 
 
 def test_an_encoder_decoder_shows_each_kind_of_attention(app):
@@ -158,6 +227,10 @@ def test_characters_that_the_vocabulary_lacks_are_named(app):
     assert any("16 of the 21 characters" in said(warning) for warning in page.warning)
 
 
+def said_label(label: str) -> str:
+    return re.sub(r"\\(.)", r"\1", label)
+
+
 HOSTILE = [
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -191,7 +264,7 @@ def test_hostile_texts_are_data(app, text):
 def test_a_wrong_model_gets_a_message_and_the_app_goes_on(app, name, expected):
     page = app()
     page.selectbox(key="model").set_value("another …").run()
-    page.text_input(key="model name").set_value(name).run()
+    page.text_input(key="name").set_value(name).run()
     (error,) = errors(page)
     assert expected in error
     (raw,) = (element.value for element in page.error)
@@ -204,16 +277,16 @@ def test_a_folder_is_a_model_and_pickled_weights_are_refused(app, tmp_path):
     page = app()
     page.text_area(key="text").set_value("The fox did not rest.").run()
     page.selectbox(key="model").set_value("another …").run()
-    page.text_input(key="model name").set_value(str(circuit_folder("pronoun"))).run()
+    page.text_input(key="name").set_value(str(circuit_folder("pronoun"))).run()
     assert errors(page) == [] and len(frames(page)) == 1
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    page.text_input(key="model name").set_value(str(tmp_path)).run()
+    page.text_input(key="name").set_value(str(tmp_path)).run()
     assert "a pickle" in errors(page)[0] and not frames(page)
 
 
 def test_a_fault_of_our_own_is_one_line_and_the_app_goes_on(app, monkeypatch):
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a planted <b>fault</b>")
 
     page = app()
@@ -255,30 +328,48 @@ def test_every_head_is_scored_as_the_library_does(app, record):
     )
 
 
-def test_words_are_chosen_by_number_where_there_are_several(app):
+def mark(page, role: str, *words: int):
+    """Click words of the text, each in a role."""
+    text = page.text_area(key="text").value
+    page.segmented_control(key="role").set_value(role).run()
+    chosen = words[0] if role == "pronoun" else list(words)
+    return page.pills(key=f"{role} {text}").set_value(chosen).run()
+
+
+def test_words_are_clicked_and_numbered_where_there_are_several(app):
     text = "It rained, it stopped, and it rained."
     page = app("pronoun.py")
     page.text_area(key="text").set_value(text).run()
     assert [said(info) for info in page.info] == [
         "Choose the pronoun and at least one candidate to score every head."
     ]
-    assert page.selectbox(key=f"pronoun {text}").options == [
+    assert [said_label(o) for o in page.pills(key=f"pronoun {text}").options] == [
         "It", "rained#1", "it#1", "stopped", "and", "it#2", "rained#2",
     ]  # fmt: skip
-    page.selectbox(key=f"pronoun {text}").set_value(5).run()
-    page.multiselect(key=f"antecedent {text}").set_value([0]).run()
+    mark(page, "pronoun", 5)
+    mark(page, "antecedent", 0)
     assert errors(page) == [] and len(page.dataframe[0].value) == 72
-    page.multiselect(key=f"distractor {text}").set_value([0]).run()
-    (error,) = errors(page)
-    assert "'It' as both" in error
+    assert page.query_params["case"] == "5~0~"
+    # A word has one role: the last that it was given.
+    mark(page, "distractor", 0)
+    assert errors(page) == [] and page.query_params["case"] == "5~~0"
+    page.segmented_control(key="role").set_value("antecedent").run()
+    assert not page.pills(key=f"antecedent {text}").value
+
+
+def test_a_long_text_keeps_its_words_in_a_box(app):
+    page = app("pronoun.py")
+    page.text_area(key="text").set_value("It rained and rained. " * 26).run()
+    assert errors(page) == []
+    assert len(page.pills[0].options) == 104
 
 
 def test_a_model_that_reads_from_left_to_right_says_what_cannot_be_seen(app):
     page = app("pronoun.py")
     page.text_area(key="text").set_value("a b c d").run()
     page.selectbox(key="model").set_value("induction").run()
-    page.selectbox(key="pronoun a b c d").set_value(3).run()
-    page.multiselect(key="antecedent a b c d").set_value([0]).run()
+    mark(page, "pronoun", 3)
+    mark(page, "antecedent", 0)
     assert errors(page) == [] and len(page.dataframe[0].value) > 0
     page.segmented_control(key="direction").set_value("candidate_to_pronoun").run()
     assert not page.dataframe
@@ -307,7 +398,63 @@ def test_two_texts_and_two_models_are_compared(app):
 def upload(page, name: str, content: bytes):
     page.file_uploader(key="cases").upload(name, content, "text/plain")
     page.run()
-    return page.button[0].click().run()
+    return press(page, "Probe")
+
+
+def press(page, label: str):
+    (button,) = (each for each in page.button if each.label == label)
+    return button.click().run()
+
+
+def test_the_example_is_probed_with_one_click(app):
+    page = press(app("sets.py"), "Try the example")
+    assert errors(page) == [] and len(page.dataframe) == 2
+    assert len(frames(page)) == 1
+
+
+def test_a_small_file_gets_a_causal_study(app):
+    page = app("sets.py")
+    page.selectbox(key="model").set_value("pronoun").run()
+    cases = "text,pronoun,antecedent,distractor\n" + "".join(
+        f"{EXAMPLES['pronoun'].text if gold == 'fox' else EXAMPLES['pronoun'].other_text},"
+        f"it,{gold},{other}\n"
+        for gold, other in (("fox", "river"), ("river", "fox"))
+    )
+    page.file_uploader(key="cases").upload("cases.csv", cases.encode(), "text/plain")
+    page.run()
+    page = press(page, "Causal study")
+    assert errors(page) == []
+    (shown,) = frames(page)
+    assert 'data-view="causal"' in shown and "cases.csv" in shown
+    many = cases + "\n".join(cases.splitlines()[1:] * 120)
+    page.file_uploader(key="cases").clear().run()
+    page.file_uploader(key="cases").upload("cases.csv", many.encode(), "text/plain")
+    page.run()
+    assert "at most 200 cases" in errors(press(page, "Causal study"))[0]
+
+
+# What layers predict, and what heads do
+
+
+def test_the_lens_shows_what_each_layer_predicts(app):
+    page = app("lens.py")
+    assert any("no language-modeling head" in said(info) for info in page.info)
+    page.selectbox(key="model").set_value("induction").run()
+    assert errors(page) == []
+    (shown,) = frames(page)
+    assert 'data-view="lens"' in shown
+    text = page.text_area(key="text").value
+    page.selectbox(key=f"read at {text} None").set_value(2).run()
+    assert errors(page) == [] and frames(page) != [shown]
+
+
+def test_roles_of_heads_are_measured(app):
+    page = app("roles.py")
+    page.selectbox(key="model").set_value("induction").run()
+    assert errors(page) == []
+    (shown,) = frames(page)
+    assert "induction head" in shown
+    assert [area.key for area in page.text_area] == []
 
 
 def test_a_small_file_is_probed(app):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from introspect.app.chinese import LANGUAGES, word
 from introspect.app.display import say, telling
-from introspect.app.form import ask, ask_model
+from introspect.app.form import ask, is_of_another_model, kept
 
 _HERE = Path(__file__).parent
 _STYLES = _HERE.parent / "app.css"
@@ -21,45 +22,54 @@ _LEADS = {
     "pronoun": word("What the heads attend to from a pronoun: its antecedent, or something else."),
     "heads": word("What a model attends to and predicts after some of its heads are ablated."),
     "compare": word("Two texts that differ in a word, or two models on one text."),
+    "lens": word(
+        "What the model would predict after each layer, and which heads contribute to it."
+    ),
+    "roles": word("Which heads have a known role, measured on random tokens."),
     "sets": word("The accuracy of every head on a file of cases, beside that of position alone."),
 }
+
+_WITHOUT_TEXT = ("roles", "sets")
 
 
 def draw() -> None:
     """Draw the chosen page with its fields above it."""
     st.set_page_config(page_title="introspect", layout="wide")
     st.html(_STYLES)
-    about_sets = st.Page(_HERE / "sets.py", title=say("A set of cases"), url_path="sets")
-    page = st.navigation(
-        [
-            st.Page(_HERE / "sentence.py", title=say("One text"), url_path="text", default=True),
-            st.Page(_HERE / "pronoun.py", title=say("A pronoun"), url_path="pronoun"),
-            st.Page(_HERE / "removal.py", title=say("Ablate heads"), url_path="heads"),
-            st.Page(_HERE / "comparison.py", title=say("Compare"), url_path="compare"),
-            about_sets,
-        ],
-        position="top",
-    )
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.title(page.title, anchor=False)
-    right.segmented_control(
-        say("Language"),
-        LANGUAGES,
-        default=LANGUAGES[0],
-        required=True,
-        key="language",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    st.markdown(say(_LEADS[page.url_path]))
+    # Before anything is said, because an address may name the language.
+    with st.sidebar:
+        st.segmented_control(
+            say("Language"),
+            LANGUAGES,
+            required=True,
+            label_visibility="collapsed",
+            **kept("language", LANGUAGES[0], LANGUAGES),
+        )
+    page = st.navigation(_pages(), position="top")
+    st.title(page.title, anchor=False)
+    is_another = is_of_another_model()
+    # What was drawn of another model goes before this one is loaded, not after.
+    place = st.empty() if is_another else st.container()
     with telling():
-        if page == about_sets:
-            with st.columns([1, 3])[0]:
-                ask_model()
-        else:
-            ask()
-        page.run()
+        with st.sidebar:
+            st.caption(say(_LEADS[page.url_path]))
+            ask(place, with_text=page.url_path not in _WITHOUT_TEXT)
+        with place.container() if is_another else place:
+            page.run()
     st.caption(say(_CAVEAT))
+
+
+def _pages() -> list[Any]:
+    """Return the pages in the order in which they are offered."""
+    return [
+        st.Page(_HERE / "sentence.py", title=say("One text"), url_path="text", default=True),
+        st.Page(_HERE / "pronoun.py", title=say("A pronoun"), url_path="pronoun"),
+        st.Page(_HERE / "removal.py", title=say("Ablate heads"), url_path="heads"),
+        st.Page(_HERE / "comparison.py", title=say("Compare"), url_path="compare"),
+        st.Page(_HERE / "lens.py", title=say("Logit lens"), url_path="lens"),
+        st.Page(_HERE / "roles.py", title=say("Roles of heads"), url_path="roles"),
+        st.Page(_HERE / "sets.py", title=say("A set of cases"), url_path="sets"),
+    ]
 
 
 if __name__ == "__main__":

@@ -50,13 +50,13 @@ def draw() -> None:
     captured = CapturedText(case, record)
     finding = finding_of_case(captured)
     st.subheader(marked(finding.headline), anchor=False)
+    embed(page_of_case(name, case, entry.truncation), say("Coreference view"))
     offer_report(lambda: report_of(name, case, entry.truncation), key="report of case")
     for sentence in finding.details:
         st.markdown(marked(sentence))
     for sentence in finding.caveats:
         st.caption(marked(sentence))
     _draw_table(captured)
-    embed(page_of_case(name, case, entry.truncation), say("Coreference view"))
 
 
 def _columns() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from introspect.app.cached import page_of_view, record_of, report_of
 from introspect.app.chinese import word
 from introspect.app.display import embed, offer_report, say, show_notices
 from introspect.app.entries import Entry, example_of
-from introspect.app.form import asked
+from introspect.app.form import asked, kept
 from introspect.app.tables import MOST_COLORED, cell_style, token_table, weight_table
 from introspect.records import AttentionRecord
 from introspect.text import decimal, quantity
@@ -39,9 +39,48 @@ def draw() -> None:
     """Draw the attention of a model in one text."""
     name, entry = asked()
     record = record_of(name, entry)
+    show_notices(record.notices)
+    chosen = st.segmented_control(
+        say("What to show"),
+        list(_CHOICES),
+        format_func=lambda choice: say(_CHOICES[choice]),
+        required=True,
+        label_visibility="collapsed",
+        **kept("view", "heatmap", [say(choice) for choice in _CHOICES.values()]),
+    )
+    if chosen == "numbers":
+        _draw_numbers(record, *_choose_head(record, name))
+    else:
+        _draw_view(name, entry, cast(ViewName, chosen), record)
     if record.kind == "self":
         offer_report(lambda: report_of(name, entry.subject, entry.truncation), key="report")
-    show_notices(record.notices)
+    _draw_extent(record)
+    _draw_tokens(record)
+
+
+def _draw_view(name: str, entry: Entry, view: ViewName, record: AttentionRecord) -> None:
+    """Draw a view; the head is chosen in the view itself."""
+    layer, head = _first_head(record, name)
+    layers = None
+    if view in _DETAILED and len(record.queries) > _LONG:
+        layer = _choose_layer(record, name)
+        layers = (layer,)
+        st.caption(
+            say(
+                "The text is long, so this view shows layer {layer} only. Choose another layer "
+                "above.",
+                layer=layer,
+            )
+        )
+    first = None if view in _OF_ALL_HEADS else head
+    example = example_of(name)
+    is_known = entry.text in (example.text, example.other_text)
+    token = example.pronoun if is_known and example.pronoun and entry.pair is None else None
+    page = page_of_view(name, entry, view, layer, first, layers, token)
+    embed(page, say(_CHOICES[view]))
+
+
+def _draw_extent(record: AttentionRecord) -> None:
     layers, heads, queries, keys = record.attentions.shape
     st.caption(
         say(
@@ -54,38 +93,6 @@ def draw() -> None:
         )
         + _row_sums(record)
     )
-    chosen = st.segmented_control(
-        say("What to show"),
-        list(_CHOICES),
-        format_func=lambda choice: say(_CHOICES[choice]),
-        default="heatmap",
-        required=True,
-        key="view",
-        persist_state="session",
-    )
-    layer, head = _choose_head(record, name, chosen)
-    if chosen == "numbers":
-        _draw_numbers(record, layer, head)
-    else:
-        _draw_view(name, entry, cast(ViewName, chosen), layer, head, queries)
-    _draw_tokens(record)
-
-
-def _draw_view(
-    name: str, entry: Entry, view: ViewName, layer: int, head: int, queries: int
-) -> None:
-    layers = None
-    if view in _DETAILED and queries > _LONG:
-        layers = (layer,)
-        st.caption(
-            say(
-                "The text is long, so this view shows layer {layer} only. Choose another layer "
-                "above.",
-                layer=layer,
-            )
-        )
-    first = None if view in _OF_ALL_HEADS else head
-    embed(page_of_view(name, entry, view, layer, first, layers), say(_CHOICES[view]))
 
 
 def _draw_tokens(record: AttentionRecord) -> None:
@@ -104,28 +111,38 @@ def _row_sums(record: AttentionRecord) -> str:
     return " " + say("The weights of a token sum to 1 within {error}.", error=quantity(error))
 
 
-def _choose_head(record: AttentionRecord, name: str, chosen: str | None) -> tuple[int, int]:
-    """Draw the choice of the layer and head to show first, unless the view shows all heads."""
+def _first_head(record: AttentionRecord, name: str) -> tuple[int, int]:
+    """Return the layer and the head to show first."""
     example = example_of(name)
     is_known = example.layer in record.layers and example.head < record.num_heads
-    if chosen in _OF_ALL_HEADS:
-        return record.layers[0], 0
-    left, right, _ = st.columns([1, 1, 3])
-    layer = left.selectbox(
+    return (example.layer, example.head) if is_known else (record.layers[0], 0)
+
+
+def _choose_layer(record: AttentionRecord, name: str) -> int:
+    first = record.layers.index(_first_head(record, name)[0])
+    layer = st.selectbox(
         say("Layer"),
         record.layers,
-        index=record.layers.index(example.layer) if is_known else 0,
+        index=first,
         key=f"layer of {name}",
         persist_state="session",
     )
+    return int(layer)
+
+
+def _choose_head(record: AttentionRecord, name: str) -> tuple[int, int]:
+    """Draw the choice of the layer and head of a table."""
+    left, right, _ = st.columns([1, 1, 3])
+    with left:
+        layer = _choose_layer(record, name)
     head = right.selectbox(
         say("Head"),
         range(record.num_heads),
-        index=example.head if is_known else 0,
+        index=_first_head(record, name)[1],
         key=f"head of {name}",
         persist_state="session",
     )
-    return int(layer), int(head)
+    return layer, int(head)
 
 
 def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import streamlit as st
 
-from introspect.app.cached import model_named
-from introspect.app.display import plain, say, show_page, telling
+from introspect.app.cached import model_named, model_to_ask
+from introspect.app.display import embed_report, plain, say, show_page, telling
 from introspect.app.form import asked_model
 from introspect.app.uploads import (
     ENDINGS,
     MOST_BYTES,
     MOST_ROWS,
+    MOST_STUDIED,
     SAMPLE,
     Probed,
+    Studied,
     Upload,
     probe_upload,
+    study_upload,
 )
 from introspect.text import whole
 
-_PROBED = "probed"
+_RESULT = "result of set"
 
 
 def draw() -> None:
@@ -37,29 +38,52 @@ def draw() -> None:
         )
     )
     file = st.file_uploader(say("Cases"), ENDINGS, key="cases", max_upload_size=MOST_BYTES >> 20)
+    given = None if file is None else Upload(file.name, file.getvalue())
+    example = Upload("cases.csv", SAMPLE.encode())
     with st.container(horizontal=True):
-        wanted = st.button(say("Probe"), type="primary", disabled=file is None)
+        probed = st.button(say("Probe"), type="primary", disabled=given is None)
+        studied = st.button(say("Causal study"), disabled=given is None, help=_study_help())
+        tried = st.button(say("Try the example"))
         st.download_button(
             say("Download a small example"), SAMPLE, file_name="cases.csv", on_click="ignore"
         )
-    if wanted and file is not None:
-        st.session_state.pop(_PROBED, None)
+    if probed or studied or tried:
+        st.session_state.pop(_RESULT, None)
         with telling():
-            st.session_state[_PROBED] = _probe(Upload(file.name, file.getvalue()))
-    if (probed := cast("Probed | None", st.session_state.get(_PROBED))) is not None:
-        _draw_probed(probed)
+            st.session_state[_RESULT] = _result(given or example, is_causal=studied)
+    result = st.session_state.get(_RESULT)
+    if isinstance(result, Probed):
+        _draw_probed(result)
+    elif isinstance(result, Studied):
+        _draw_studied(result)
 
 
-def _probe(upload: Upload) -> Probed:
+def _study_help() -> str:
+    return say(
+        "Ablates each head in turn on at most {most} cases: does the model then prefer the "
+        "antecedent less?",
+        most=MOST_STUDIED,
+    )
+
+
+def _result(upload: Upload, *, is_causal: bool) -> Probed | Studied:
     bar = st.progress(0.0, "Reading")
 
     def tell(share: float, what: str) -> None:
         bar.progress(share, plain(what))
 
     try:
+        if is_causal:
+            return study_upload(model_to_ask(asked_model()), upload, tell)
         return probe_upload(model_named(asked_model()), upload, tell)
     finally:
         bar.empty()
+
+
+def _draw_studied(studied: Studied) -> None:
+    st.subheader(plain(f"{studied.name}, read by {studied.model}"), anchor=False)
+    st.markdown(plain(studied.finding))
+    embed_report(studied.report, say("Report"))
 
 
 def _draw_probed(probed: Probed) -> None:
@@ -97,7 +121,7 @@ def _draw_probed(probed: Probed) -> None:
         mime="text/csv",
         on_click="ignore",
     )
-    show_page(probed.report, "Report")
+    show_page(probed.report, say("Report"), hides_heading=False)
 
 
 if __name__ == "__main__":
