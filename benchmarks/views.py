@@ -4,11 +4,15 @@
     python benchmarks/views.py --build
     python benchmarks/views.py --focal
     python benchmarks/views.py --flow
+    python benchmarks/views.py --notebook
 
 With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
 heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal. With
 ``--focal``, only the sizes of the pages of the neuron and steps views of the same sizes: at most
 4 MB are the goal.
+
+With ``--notebook``, only how far the first figure is from the top of what a notebook shows is
+measured (at most 200 pixels), how tall the output becomes beside the estimate, and how heavy it is.
 
 With ``--flow``, only the flow view of 12 layers × 512 tokens: how many frames a second are drawn
 while its threshold is dragged from one end to the other and back (at least 30 are the goal), and
@@ -161,9 +165,14 @@ def main() -> None:
     parser.add_argument("--build", action="store_true", help="only the time to make a page")
     parser.add_argument("--focal", action="store_true", help="only the sizes of neuron and steps")
     parser.add_argument("--flow", action="store_true", help="only the flow view while dragged")
+    parser.add_argument("--notebook", action="store_true", help="only what a notebook shows")
     options = parser.parse_args()
     if options.focal:
         show_focal()
+        return
+    if options.notebook:
+        for length in map(int, options.tokens.split(",")):
+            show_notebook(length)
         return
     if options.build or options.flow:
         show_build(options.runs) if options.build else show_flow()
@@ -213,6 +222,38 @@ def show_focal(side: int = 32, length: int = 128, size: int = 128) -> None:
             f"{view.title}, {length} tokens, {side} layers × {side} heads: {megabytes:.1f} MB "
             f"(goal: < 4) with {held} heads"
         )
+
+
+def show_notebook(length: int) -> None:
+    """Print where the first figure of an output is, how tall it becomes, and how heavy it is."""
+    from playwright.sync_api import sync_playwright
+
+    record = random_record(length)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
+        for view in (head_view(record), model_view(record)):
+            kept = view._repr_mimebundle_()
+            page = browser.new_page(viewport={"width": 1000, "height": 900})
+            page.set_content(f"<!doctype html><body style='margin:0'>{kept['text/html']}")
+            frame = page.frame_locator("iframe")
+            frame.locator("html[data-ready=true]").wait_for(state="attached", timeout=LIMIT * 1000)
+            page.wait_for_timeout(500)
+            tops = [
+                frame.locator(f'[data-element="{name}"]').bounding_box()["y"]
+                for name in ("words", "strip")
+            ]
+            height = page.locator("iframe").bounding_box()["height"]
+            sizes = [len(kept.get(kind, "")) / 1e6 for kind in ("text/html", "image/svg+xml")]
+            print(
+                f"{view.title} in a notebook, {length} tokens: first figure at {max(tops):.0f} px "
+                f"(goal: < 200), {height:.0f} px tall (estimated {view.frame_height}), "
+                f"{sizes[0]:.2f} MB and a picture of {sizes[1]:.2f} MB",
+                flush=True,
+            )
+            page.close()
+        browser.close()
 
 
 #: Drags the threshold by a step a frame; the mean time of a frame, in milliseconds.

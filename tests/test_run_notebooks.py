@@ -76,6 +76,81 @@ def test_its_figures_show_where_scripts_do_not_run(path):
     assert "image/png" in kinds or path.stem.startswith("07")
 
 
+# --- with other sentences --------------------------------------------------------------------
+
+CAFE = {"text": "Zoë's café closed; its owner, 李雷, left <b>quietly</b> — naïve?"}
+OTHERS: dict[str, list[dict[str, str]]] = {
+    "01_quick_start": [
+        {
+            "text": "Anna told Maria that she had won.",
+            "other_text": "Maria told Anna, before the long and tiresome race, that she had lost.",
+            "pronoun": "she",
+            "antecedent": "Anna",
+            "distractor": "Maria",
+        },
+        {
+            "text": "The bookkeeper thanked the xylophonist because he was unflappably generous.",
+            "other_text": "The bookkeeper scolded the xylophonist because he was rude.",
+            "pronoun": "he",
+            "antecedent": "xylophonist",
+            "distractor": "bookkeeper",
+        },
+    ],
+    "04_reading_heads": [{"text": "Yes."}, CAFE],
+    "07_coming_from_bertviz": [
+        {"text": "Yes.", "other_text": "No, never, and I mean it."},
+        CAFE | {"other_text": CAFE["text"]},
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [(name, texts) for name, several in OTHERS.items() for texts in several],
+    ids=[
+        f"{name[:2]}-{number}"
+        for name, several in OTHERS.items()
+        for number, _ in enumerate(several)
+    ],
+)
+def test_every_cell_survives_another_sentence(name, texts):
+    if name.startswith("07"):
+        pytest.importorskip("bertviz", reason="bertviz is not installed")
+    assert runner.check(runner.FOLDER / f"{name}.ipynb", texts) == []
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_first_cell_holds_the_sentence_and_the_model(name):
+    first, *later = runner.code_cells(runner.read(runner.FOLDER / f"{name}.ipynb"))
+    given = OTHERS[name][0]
+    changed = next(
+        runner.code_cells(runner.with_texts(runner.read(runner.FOLDER / f"{name}.ipynb"), given))
+    )
+    assert all(f"{key} = {text!r}" in changed.source for key, text in given.items())
+    assert "model = ix.load(" in first.source
+    # No later cell names a word of the sentence itself.
+    own = runner.texts_of(first)
+    words = {own[key] for key in own if key in ("pronoun", "antecedent", "distractor")}
+    assert not [cell.source for cell in later for word in words if f'"{word}"' in cell.source]
+
+
+def test_only_texts_of_the_first_cell_can_be_others(tmp_path):
+    notebook = runner.read(notebook_of(tmp_path, "text = 'a'\nnumber = 1", "later = 'b'"))
+    assert next(runner.code_cells(runner.with_texts(notebook, {"text": "it's"}))).source == (
+        'text = "it\'s"\nnumber = 1'
+    )
+    for name in ("number", "later", "nothing"):
+        with pytest.raises(ValueError, match=rf"first cell gives a text, got \['{name}'\]"):
+            runner.with_texts(notebook, {name: "c"})
+
+
+def test_outputs_of_another_sentence_are_not_written(tmp_path):
+    path = notebook_of(tmp_path, "text = 'a'")
+    with pytest.raises(SystemExit):
+        runner.main([str(path), "--write", "--set", "text=b"])
+
+
 # --- what is a fault -------------------------------------------------------------------------
 
 

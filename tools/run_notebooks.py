@@ -3,14 +3,18 @@
     python tools/run_notebooks.py                       # fails where one does not run, or says else
     python tools/run_notebooks.py --write               # renews the outputs
     python tools/run_notebooks.py notebooks/01*.ipynb   # only these
+    python tools/run_notebooks.py notebooks/01*.ipynb --set text="…" --set pronoun=he
+                                                        # with another sentence in the first cell
 
 An error fails, and so does a word on stderr, a notebook of 3 MB, a path of this machine in an
-output, and text that is not what the committed notebook says. Pictures and pages may differ.
+output, and text that is not what the committed notebook says. Pictures and pages may differ. With
+another sentence only an error and a word on stderr do.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import copy
 import os
 import re
@@ -50,11 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the notebooks without a network.")
     parser.add_argument("files", nargs="*", type=Path, help="by default all of notebooks/")
     parser.add_argument("--write", action="store_true", help="renew the outputs")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=TEXT", help="a name of the first cell"
+    )
     options = parser.parse_args(arguments)
+    given = dict(each.split("=", 1) for each in options.set)
+    if given and options.write:
+        parser.error("Expected --set or --write, got both: outputs are those of the own sentence.")
     failed = False
     for path in options.files or sorted(FOLDER.glob("*.ipynb")):
         began = time.perf_counter()
-        faults = renew(path) if options.write else check(path)
+        faults = renew(path) if options.write else check(path, given)
         for fault in faults:
             print(f"{path.name}: {fault}", file=sys.stderr)
         failed = failed or bool(faults)
@@ -64,9 +74,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(failed)
 
 
-def check(path: Path) -> list[str]:
-    """Return the faults of a notebook when it runs; leave the committed file unchanged."""
+def check(path: Path, given: Mapping[str, str] | None = None) -> list[str]:
+    """Return the faults of a notebook when it runs; leave the committed file unchanged.
+
+    Args:
+        path: the notebook.
+        given: other texts for names of the first cell.
+    """
     committed = read(path)
+    if given:
+        fresh, faults = executed(with_texts(committed, given))
+        return faults + faults_of(fresh)
     fresh, faults = executed(committed)
     if not faults and is_comparable(committed, os.environ):
         faults = differences(committed, fresh)
@@ -80,6 +98,36 @@ def renew(path: Path) -> list[str]:
     if not faults:
         path.write_text(written(fresh), encoding="utf-8")
     return faults
+
+
+def with_texts(notebook: Notebook, given: Mapping[str, str]) -> Notebook:
+    """Return the notebook with other texts for names that its first code cell gives a text.
+
+    Raises:
+        ValueError: the cell gives a name no text.
+    """
+    changed = copy.deepcopy(notebook)
+    cell = next(code_cells(changed))
+    own = texts_of(cell)
+    if unknown := sorted(given.keys() - own):
+        raise ValueError(f"Expected names that the first cell gives a text, got {unknown}.")
+    lines = cell.source.splitlines()
+    for place, line in enumerate(lines):
+        name = line.partition(" = ")[0]
+        if name in given:
+            lines[place] = f"{name} = {given[name]!r}"
+    cell.source = "\n".join(lines)
+    return changed
+
+
+def texts_of(cell: Any) -> dict[str, str]:
+    """Return the names that a cell gives a text, and the texts."""
+    found = {}
+    for node in ast.parse(cell.source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                found[name] = text
+    return found
 
 
 def executed(notebook: Notebook) -> tuple[Notebook, list[str]]:

@@ -7,6 +7,7 @@ and the few lines that unpack them.
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,11 @@ from introspect.page.bundle import (
 from introspect.page.codec import Floats, encode, encoded_method, encoded_part, record_json
 from introspect.records import METHODS, AttentionRecord
 
-_HEIGHT = 720
+#: Pixels of a frame in a notebook until its page says how tall it is.
+FRAME_HEIGHT = 640
+
+
+_HTML = '<html lang="en">'
 
 
 def _parts() -> Any:
@@ -39,18 +44,35 @@ def _parts() -> Any:
     return template("introspect.page", "parts.html").module
 
 
-def framed(page: str, title: str) -> str:
-    """Return the HTML of a frame that holds a whole page.
+def framed(
+    page: str,
+    title: str,
+    *,
+    compact: bool = True,
+    height: int | None = None,
+    estimate: int = FRAME_HEIGHT,
+    still: str | None = None,
+) -> str:
+    """Return the HTML of a frame that holds a whole page, for a notebook.
 
     Args:
         page: the page, as ``Document.to_html`` returns it.
         title: the title of the frame.
+        compact: fold the chapters and what explains the views.
+        height: the height of the frame in pixels; by default that of the page, which tells it.
+        estimate: the height until it has, and where no script may run beside the frame.
+        still: a picture as SVG for where frames are not shown.
 
     Example:
-        >>> framed("<p>a</p>", "A page").partition(' style')[0]
-        '<iframe sandbox="allow-scripts allow-downloads" title="A page"'
+        >>> framed("<p>a</p>", "A page").partition(' class')[0]
+        '<iframe sandbox="allow-scripts allow-downloads"'
     """
-    return str(_parts().frame(page, title, _HEIGHT))
+    layout = "compact" if compact else "whole"
+    marked = page.replace(_HTML, f'{_HTML[:-1]} data-frame="{layout}">', 1)
+    picture = "" if still is None else base64.b64encode(still.encode()).decode()
+    is_fixed = height is not None
+    script = read_asset("notebook.js")
+    return str(_parts().frame(marked, title, height or estimate, is_fixed, picture, script))
 
 
 @dataclass(frozen=True, eq=False)

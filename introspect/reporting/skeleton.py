@@ -29,6 +29,9 @@ from introspect.statistics import Claim
 from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence, whole
 
+# About how tall a report is in a notebook, its chapters folded, in pixels.
+_FRAME_HEIGHT = 800
+
 
 @checked_result
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,7 @@ class Report:
         return f"<{type(self).__name__}: {self.finding}>"
 
     def _repr_html_(self) -> str:
-        return framed(self.html, self.finding)
+        return framed(self.html, self.finding, estimate=_FRAME_HEIGHT)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page as one file that ends in ``.html``, atomically.

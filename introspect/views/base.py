@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from introspect.calls import checked_call
+from introspect.errors import SelectionError
 from introspect.io import check_view_file, save_file
-from introspect.page import Document, Section, framed, kept_of
+from introspect.page import FRAME_HEIGHT, Document, Section, framed, kept_of
 from introspect.records import METHODS, AttentionRecord, Head
 from introspect.text import shortened, visible_text, whole
 from introspect.views.given import Choice, instrument
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADING = 160
 _LONGEST_NOTED = 80
+# Of a frame in a notebook, in pixels.
+_LEAST_HEIGHT = 100
+_MOST_HEIGHT = 10_000
+# Characters: a picture beside the page in a notebook is there for hosts that show no page.
+_LARGEST_LIGHT = 300_000
+# Cells and points, whose picture would take seconds.
+_MOST_MARKS = 400_000
+# Of a page in a notebook, in pixels: a line of words and how many letters fit, a cell of the strip.
+_WORDS_HEIGHT, _LETTERS_IN_LINE, _STRIP_CELL = 68, 60, 14
+_MOST_ESTIMATED = 3_000
 #: The most characters of a token that a figure without a matrix shows; the page has all.
 LONGEST_TOKEN = 40
 
@@ -131,16 +143,63 @@ class Drawing(ABC):
             return save_file(target, rendered(self.to_svg(), ending))
         return save_file(target, self.to_html())
 
-    def show(self) -> None:
+    @checked_call
+    def show(self, *, height: int | None = None, compact: bool = True) -> None:
         """Show the view: in a notebook below the cell, otherwise as a page in the browser.
 
+        Args:
+            height: in a notebook, the height in pixels, within which the view scrolls; by default
+                it is as tall as its content.
+            compact: in a notebook, fold what explains the view.
+
         Raises:
+            SelectionError: the height is not from 100 to 10,000 pixels.
             OutputError: there is no browser; the message names the page, to open it elsewhere.
         """
-        show_in_notebook(self) if is_in_notebook() else show_in_browser(self.to_html())
+        if height is not None and not _LEAST_HEIGHT <= height <= _MOST_HEIGHT:
+            raise SelectionError(
+                f"Expected `height` from {_LEAST_HEIGHT} to {whole(_MOST_HEIGHT)} pixels, got "
+                f"{height}."
+            )
+        if not is_in_notebook():
+            show_in_browser(self.to_html())
+        elif height is None and compact:
+            show_in_notebook(self)
+        else:
+            show_in_notebook(self._in_notebook(height=height, compact=compact), raw=True)
+
+    @property
+    def frame_height(self) -> int:
+        """About how tall the page is in a notebook, in pixels, until it says so itself."""
+        return FRAME_HEIGHT
+
+    def light_picture(self) -> str | None:
+        """Return a small picture of the view as SVG; ``None`` where it would not be small."""
+        figure = self.still
+        if sum(map(_marks_in, figure.data)) > _MOST_MARKS:
+            return None
+        picture = svg_of(figure, self.title, self.heading, is_light=True)
+        return picture if len(picture) <= _LARGEST_LIGHT else None
+
+    def _in_notebook(self, *, height: int | None = None, compact: bool = True) -> dict[str, str]:
+        """Return what a notebook keeps: the page in a frame, a picture, and a line of text."""
+        picture = self.light_picture()
+        page = framed(
+            self.to_html(),
+            self.title,
+            compact=compact,
+            height=height,
+            estimate=self.frame_height,
+            still=picture,
+        )
+        kept = {"text/html": page, "text/plain": repr(self)}
+        return kept if picture is None else kept | {"image/svg+xml": picture}
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self._in_notebook()
 
     def _repr_html_(self) -> str:
-        return framed(self.to_html(), self.title)
+        return self._in_notebook()["text/html"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -192,6 +251,19 @@ class View(Drawing):
         layer, head = self.choice.layer, self.choice.head
         return None if layer is None or head is None else str(Head(layer, head))
 
+    #: About how tall the view is below the words, of so many tokens, in pixels.
+    _height_and_of_token = 780, 0
+
+    @property
+    def frame_height(self) -> int:
+        """About how tall the page is in a notebook, in pixels, until it says so itself."""
+        record = self.record
+        letters = sum(len(token) + 1 for token in record.keys.tokens)
+        words = _WORDS_HEIGHT * math.ceil(letters / _LETTERS_IN_LINE)
+        own, of_token = self._height_and_of_token
+        whole_height = max(words, _STRIP_CELL * record.num_layers + 80) + 200 + own
+        return min(whole_height + of_token * len(record.queries), _MOST_ESTIMATED)
+
     def add_instrument(self, document: Document) -> None:
         """Add the text as words to choose from."""
         choice = self.choice
@@ -208,6 +280,13 @@ class View(Drawing):
     def __repr__(self) -> str:
         # A notebook stores this next to the page, so it must not repeat the record's tokens.
         return f"<{type(self).__name__}: {self.record.extent}>"
+
+
+def _marks_in(trace: Any) -> int:
+    """Return how many cells or points a trace of a figure has."""
+    if trace.type == "heatmap":
+        return sum(map(len, trace.z))
+    return len(trace.x) if trace.x is not None else 0
 
 
 def joined_texts(record: AttentionRecord) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -299,8 +300,11 @@ def _amounts(shares: torch.Tensor, token: int | None) -> torch.Tensor:
 def _first_threshold(record: AttentionRecord, shares: torch.Tensor, token: int | None) -> float:
     """Return a part of the largest threshold at which a path reaches the first layer."""
     widest = widest_paths(_amounts(shares, token), _ends(record, token))
-    reaching = float(widest[0].max())
-    return min(max(float(f"{reaching / _CONTEXT:.1e}"), LEAST), _LARGEST_THRESHOLD)
+    threshold = float(widest[0].max()) / _CONTEXT
+    if threshold > 0:
+        # Two digits: it is said in words.
+        threshold = round(threshold, 1 - math.floor(math.log10(threshold)))
+    return min(max(threshold, LEAST), _LARGEST_THRESHOLD)
 
 
 def _readings(record: AttentionRecord, lens: pd.DataFrame) -> Readings:

@@ -128,6 +128,8 @@ class HeadView(View):
             methods=page_methods(self.record, self.weights),
         )
 
+    _height_and_of_token = 190, ROW_HEIGHT
+
     @property
     def noted_head(self) -> str | None:
         """The head in the small print, or of several their layer."""
@@ -153,11 +155,13 @@ class HeadView(View):
             xaxis={"visible": False, "range": [-0.6, 1.6]},
             yaxis={"visible": False, "range": [rows - 0.5, -0.5]},
         )
-        for side, x, anchor in (("query", -0.02, "right"), ("key", 1.02, "left")):
-            for index, label in enumerate(self._labels(side)):
-                figure.add_annotation(
-                    x=x, y=index, text=label, xanchor=anchor, showarrow=False, font={"size": 14}
-                )
+        # All at once: Plotly checks those that are there again for each that is added.
+        figure.layout.annotations = [
+            {"x": x, "y": index, "text": label, "xanchor": anchor, "showarrow": False,
+             "font": {"size": 14}}
+            for side, x, anchor in (("query", -0.02, "right"), ("key", 1.02, "left"))
+            for index, label in enumerate(self._labels(side))
+        ]  # fmt: skip
         return figure
 
     def _caption(self) -> str:

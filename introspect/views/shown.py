@@ -73,11 +73,11 @@ def is_in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def show_in_notebook(thing: Any) -> None:
-    """Display an object below the cell."""
+def show_in_notebook(thing: Any, **options: bool) -> None:
+    """Display an object below the cell, or with ``raw=True`` what stands for one, by its types."""
     from IPython.display import display
 
-    display(thing)  # type: ignore[no-untyped-call]
+    display(thing, **options)  # type: ignore[no-untyped-call]
 
 
 def show_in_browser(page: str) -> None:

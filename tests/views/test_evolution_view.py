@@ -151,7 +151,7 @@ def test_tokens_and_cells_are_read_out(open_page):
 def test_the_view_can_be_saved(open_page):
     page = open_page(evolution_view(records(), losses=LOSSES).to_html())
     with page.expect_download() as download:
-        page.get_by_role("button", name="SVG").click()
+        page.locator('section [name="export-svg"]').click()
     name = download.value.suggested_filename
     assert name.startswith("evolution-view-") and name.endswith("-1.svg")
 

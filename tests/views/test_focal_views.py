@@ -101,7 +101,7 @@ def test_the_steps_page_by_acts(open_page, minilm_record, tmp_path):
     again = open_page(file, path_hash=kept)
     assert numbers(again, 1) == numbers(page, 1)
     with page.expect_download() as download:
-        page.get_by_role("button", name="SVG").click()
+        page.locator('section [name="export-svg"]').click()
     assert download.value.suggested_filename == "steps-view-L4H1-the-animal-didnt-cross-1.svg"
     text = Path(download.value.path()).read_text(encoding="utf-8")
     assert "what the head outputs" in text
@@ -111,7 +111,7 @@ def test_the_steps_page_by_acts(open_page, minilm_record, tmp_path):
 def test_the_neuron_picture_keeps_its_query(open_page, minilm_record):
     page = open_page(neuron_view(minilm_record, layer=3, head=1, token=10).to_html())
     with page.expect_download() as download:
-        page.get_by_role("button", name="SVG").click()
+        page.locator('section [name="export-svg"]').click()
     text = Path(download.value.path()).read_text(encoding="utf-8")
     assert all(f">{title}<" in text for title in ("query q", "key k", "q × k", "weight"))
 

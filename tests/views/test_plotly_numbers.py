@@ -22,6 +22,7 @@ from introspect.views import (
     compare_view,
     coreference_view,
     evolution_view,
+    flow_view,
     head_view,
     heatmap_view,
     layer_view,
@@ -29,6 +30,7 @@ from introspect.views import (
     logit_view,
     model_view,
     neuron_view,
+    playback_view,
     steps_view,
 )
 from introspect.views.plotly_numbers import (
@@ -79,6 +81,8 @@ VIEWS = {
     "logits": lambda: logit_view(logit_table()),
     "causal": lambda: causal_view(table_of()),
     "causal margin": lambda: causal_view(table_of(), across="margin"),
+    "flow": lambda: flow_view(record_of(), token=0),
+    "playback": lambda: playback_view(record_with_parts(causal=True)),
 }
 
 

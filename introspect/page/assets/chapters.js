@@ -1,5 +1,6 @@
 // What folds: the chapters of a report, and the list that one of many items is chosen from.
 import { element, labeled } from "./dom.js";
+import { isCompact } from "./frame.js";
 import { pushLink, readLink, writeLink } from "./link.js";
 import { whole } from "./numbers.js";
 
@@ -25,7 +26,7 @@ export function mountChapters() {
   const chapters = [...document.querySelectorAll("details.chapter")];
   const closed = (readLink("page").closed ?? "").split(",");
   for (const chapter of chapters) {
-    chapter.open = !closed.includes(numberOf(chapter));
+    chapter.open = !isCompact() && !closed.includes(numberOf(chapter));
     chapter.addEventListener("toggle", () => keep(chapters));
   }
   for (const contents of document.querySelectorAll("nav.contents")) {

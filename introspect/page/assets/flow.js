@@ -382,7 +382,7 @@ class FlowView {
     const changed = (name, value) => (state[name] === first[name] ? null : value);
     writeLink(this.section.id, {
       weights: changed("weights", state.weights),
-      threshold: changed("threshold", state.threshold.toFixed(5)),
+      threshold: changed("threshold", Math.round(1e5 * state.threshold) / 1e5),
       into: changed("into", state.into),
     });
   }

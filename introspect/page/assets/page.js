@@ -3,6 +3,7 @@ import { mountChapters, returnTo, whenSeen } from "./chapters.js";
 import { PageArray, readPage } from "./data.js";
 import { element } from "./dom.js";
 import { noteRecord } from "./exporting.js";
+import { foldLeads, tellHeight } from "./frame.js";
 import { readLink } from "./link.js";
 import { loadPlotly } from "./plot.js";
 import { followPrinting } from "./print.js";
@@ -36,6 +37,7 @@ async function run(mounts) {
   const page = readPage();
   document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
   if (page.sections.length > 0) await loadPlotly();
+  foldLeads();
   mountChapters();
   mountTables();
   followPrinting();
@@ -44,6 +46,7 @@ async function run(mounts) {
     await whenSeen(section, () => mountSection(page, description, mounts).catch(fail));
   }
   document.documentElement.dataset.ready ??= "true";
+  tellHeight();
   // Only now are the chapters as tall as they stay.
   if (readLink("page").at) returnTo();
 }

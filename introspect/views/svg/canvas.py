@@ -21,10 +21,12 @@ class Canvas:
         width: the width of the figure, in pixels.
         height: its height.
         name: what the names of its parts begin with, so that several fit in one page.
+        is_light: whether what is drawn must be a small file, rather than sharp in print.
     """
 
-    def __init__(self, width: float, height: float, name: str) -> None:
+    def __init__(self, width: float, height: float, name: str, *, is_light: bool = False) -> None:
         self.width, self.height, self.name = width, height, name
+        self.is_light = is_light
         self._parts: list[str] = []
         self._definitions: list[str] = []
         self._words = [0.0, 0.0, width, height]

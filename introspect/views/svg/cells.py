@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from introspect.views.svg.axis import Axis
 from introspect.views.svg.canvas import Canvas
 from introspect.views.svg.colors import Color, along, hex_of
@@ -17,9 +19,13 @@ from introspect.views.svg.ranges import centers_of, edges
 
 #: A map of more cells is a picture of them: as paths they would take megabytes.
 MOST_PATHS = 50_000
+_MOST_PATHS_OF_LIGHT = 1_000
 # A picture's pixels for each pixel of the figure, so that cells stay sharp in print.
 _SHARPNESS = 4
 _MOST_PIXELS = 4096
+_LIGHT_COLORS = 64
+# PNG's own numbers of the kinds of pixels.
+_OF_PALETTE, _OF_COLORS = 3, 6
 
 Paint = tuple[str, float]
 
@@ -30,6 +36,9 @@ def draw_map(canvas: Canvas, trace: dict[str, Any], axes: tuple[Axis, Axis], nam
         [axis.at(edge) for edge in edges(centers_of(trace, axis.name[0], axis.categories))]
         for axis in axes
     )
+    if canvas.is_light and sum(map(len, listed(trace["z"]))) > _MOST_PATHS_OF_LIGHT:
+        canvas.add(_image(_light_png(trace, columns, rows), columns, rows))
+        return
     cells = colored(trace)
     if sum(map(len, cells)) > MOST_PATHS:
         canvas.add(_picture(cells, columns, rows))
@@ -90,15 +99,23 @@ def _picture(
     cells: list[list[Color | None]], columns: Sequence[float], rows: Sequence[float]
 ) -> str:
     """Return all cells as a picture; they are of one size."""
-    left, right = sorted((columns[0], columns[-1]))
-    top, bottom = sorted((rows[0], rows[-1]))
+    longest = max(len(cells), len(cells[0]))
+    size = max(abs(columns[-1] - columns[0]), abs(rows[-1] - rows[0]))
+    times = max(1, min(_SHARPNESS * round(size), _MOST_PIXELS) // longest)
+    return _image(png(_turned(cells, columns, rows), times), columns, rows)
+
+
+def _turned(cells: Any, columns: Sequence[float], rows: Sequence[float]) -> Any:
+    """Return lines of cells from top to bottom and from left to right."""
     if rows[0] > rows[-1]:
         cells = cells[::-1]
-    if columns[0] > columns[-1]:
-        cells = [line[::-1] for line in cells]
-    longest = max(len(cells), len(cells[0]))
-    wished = min(_SHARPNESS * round(max(right - left, bottom - top)), _MOST_PIXELS)
-    times = max(1, wished // longest)
+    return [line[::-1] for line in cells] if columns[0] > columns[-1] else cells
+
+
+def _image(address: str, columns: Sequence[float], rows: Sequence[float]) -> str:
+    """Return a picture at the place of a map."""
+    left, right = sorted((columns[0], columns[-1]))
+    top, bottom = sorted((rows[0], rows[-1]))
     return tag(
         "image",
         x=left,
@@ -107,7 +124,7 @@ def _picture(
         height=bottom - top,
         preserveAspectRatio="none",
         style="image-rendering:pixelated",
-        **{"xlink:href": png(cells, times)},
+        **{"xlink:href": address},
     )
 
 
@@ -117,9 +134,31 @@ def png(cells: Sequence[Sequence[Color | None]], times: int) -> str:
     for line in cells:
         pixels = b"".join(times * _pixel(color) for color in line)
         lines.append(times * (b"\0" + pixels))
-    size = struct.pack(">IIBBBBB", times * len(cells[0]), times * len(cells), 8, 6, 0, 0, 0)
+    return _address(lines, times * len(cells[0]), _OF_COLORS)
+
+
+def _light_png(trace: dict[str, Any], columns: Sequence[float], rows: Sequence[float]) -> str:
+    """Return a map as a PNG picture of a pixel for each cell, in so few colors that it is small."""
+    low, high = limits(trace)
+    values = np.array(_turned(listed(trace["z"]), columns, rows), dtype=float)
+    shares = np.clip((values - low) / ((high - low) or 1.0), 0, 1)
+    last = _LIGHT_COLORS - 1
+    # The color after the last is that of no number.
+    places = np.where(np.isnan(shares), _LIGHT_COLORS, np.round(np.nan_to_num(shares) * last))
+    pixels = [_pixel(along(trace["colorscale"], place / last)) for place in range(_LIGHT_COLORS)]
+    pixels.append(_pixel(None))
+    palette = _chunk(b"PLTE", b"".join(pixel[:3] for pixel in pixels))
+    palette += _chunk(b"tRNS", bytes(pixel[3] for pixel in pixels))
+    lines = [b"\0" + line.tobytes() for line in places.astype(np.uint8)]
+    return _address(lines, values.shape[1], _OF_PALETTE, palette)
+
+
+def _address(lines: Sequence[bytes], width: int, kind: int, palette: bytes = b"") -> str:
+    """Return lines of pixels as a PNG picture in a data address."""
     data = zlib.compress(b"".join(lines), 9)
-    chunks = _chunk(b"IHDR", size) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    height = sum(map(len, lines)) // (1 + width * (1 if kind == _OF_PALETTE else 4))
+    size = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    chunks = _chunk(b"IHDR", size) + palette + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
 
 

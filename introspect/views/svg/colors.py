@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 #: Red, green and blue from 0 to 255, and opacity from 0 to 1.
@@ -13,6 +14,8 @@ _NAMES = {"white": "#ffffff", "black": "#000000", "transparent": "rgba(0,0,0,0)"
 _FUNCTION = re.compile(r"rgba?\(([^)]*)\)")
 
 
+# The few colors of a scale are read for each cell of a map.
+@lru_cache(maxsize=512)
 def color_of(text: str) -> Color:
     """Read a color as Plotly writes it.
 

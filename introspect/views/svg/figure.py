@@ -43,7 +43,9 @@ Drawer = Callable[[Canvas, dict[str, Any], tuple[Axis, Axis], str], None]
 _DRAWERS: dict[str, Drawer] = {"heatmap": draw_map, "bar": draw_bars, "scatter": draw_points}
 
 
-def svg_of(figure: Figure, title: str, description: str = "", note: str = "") -> str:
+def svg_of(
+    figure: Figure, title: str, description: str = "", note: str = "", *, is_light: bool = False
+) -> str:
     """Draw a figure as a whole SVG file, the same to the last byte whenever it is drawn.
 
     Args:
@@ -51,6 +53,7 @@ def svg_of(figure: Figure, title: str, description: str = "", note: str = "") ->
         title: what it is, for those who do not see it.
         description: what it shows, for them.
         note: small print below it.
+        is_light: draw maps of many cells as small pictures.
 
     Raises:
         KeyError: a trace is of another type.
@@ -59,7 +62,7 @@ def svg_of(figure: Figure, title: str, description: str = "", note: str = "") ->
     sheet = sheet_of(drawn)
     fit(sheet, _needs)
     digest = hashlib.sha256(json.dumps([drawn, title], sort_keys=True).encode()).hexdigest()
-    canvas = Canvas(sheet.width, sheet.height, f"f{digest[:10]}")
+    canvas = Canvas(sheet.width, sheet.height, f"f{digest[:10]}", is_light=is_light)
     _draw(canvas, sheet)
     _draw_note(canvas, note, sheet.layout["font"]["color"])
     return _file(canvas, sheet, title, description)

@@ -125,7 +125,7 @@ def test_threshold_hides_and_says_so(open_page):
     page = open_page(head_view(record, heads=[0]).to_html())
     slider = page.locator('input[name="threshold"]')
     slider.fill("0.4")
-    assert page.locator("output").nth(1).inner_text() == "0.40"
+    assert page.locator("section output").nth(1).inner_text() == "0.40"
     expected = (record.attentions[0, 0] >= 0.4).nonzero().tolist()
     assert set(lines(drawn(page))) == {tuple(pair) for pair in expected}
 
