@@ -33,6 +33,8 @@ _LEAST_HEIGHT = 100
 _MOST_HEIGHT = 10_000
 # Characters: a picture beside the page in a notebook is there for hosts that show no page.
 _LARGEST_LIGHT = 300_000
+# Within the HTML it is there a second time, for hosts that show HTML without its frames.
+_LARGEST_STILL = 100_000
 # Cells and points, whose picture would take seconds.
 _MOST_MARKS = 400_000
 # Of a page in a notebook, in pixels: a line of words and how many letters fit, a cell of the strip.
@@ -114,7 +116,9 @@ class Drawing(ABC):
         """
         figure = self.still
         words = (plain_of(figure.layout.title.text or ""), self.heading, self.made_by[0])
-        return svg_of(figure, self.title, " · ".join(filter(None, words)), self.small_print)
+        # Small print that is the title would be said twice.
+        note = "" if self.small_print == words[0] else self.small_print
+        return svg_of(figure, self.title, " · ".join(filter(None, words)), note)
 
     @property
     def small_print(self) -> str:
@@ -190,7 +194,7 @@ class Drawing(ABC):
             compact=compact,
             height=height,
             estimate=self.frame_height,
-            still=picture,
+            still=picture if picture and len(picture) <= _LARGEST_STILL else None,
         )
         kept = {"text/html": page, "text/plain": repr(self)}
         return kept if picture is None else kept | {"image/svg+xml": picture}

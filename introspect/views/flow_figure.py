@@ -23,6 +23,7 @@ Readings = Sequence[Sequence[tuple[str, float]]]
 # Sizes in pixels.
 _ROW, _COLUMN, _READ_COLUMN, _LABEL_ROOM, _SHORTEST = 26, 92, 120, 150, 480
 _LEAST_WIDTH, _MOST_WIDTH, _LEAST_DOT, _MOST_DOT = 0.7, 9.0, 3.0, 13.0
+_MOST_ROOM = 4_600
 # Lines are drawn in groups of about one width each, which keeps a picture of thousands small.
 _WIDTHS = 12
 _LONGEST_READING = 14
@@ -51,7 +52,8 @@ def flow_figure(
 
     touched = {*edges["query"], *edges["key"], *ends}
     rows, names = _rows(record, touched)
-    column = _READ_COLUMN if readings else _COLUMN
+    # Of many layers each has less room, so that the picture can be printed.
+    column = min(_READ_COLUMN if readings else _COLUMN, _MOST_ROOM // record.num_layers)
     figure = go.Figure([*_lines(record, edges, rows), _dots(record, edges, ends, rows)])
     if readings:
         figure.add_trace(_words(record, edges, ends, rows, readings))

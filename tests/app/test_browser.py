@@ -295,7 +295,11 @@ def test_what_only_a_browser_shows(visit):
 def nothing_scrolls_sideways(page: Any) -> None:
     """In a narrow window, on any page."""
     for name in ("A pronoun", "Ablate heads", "Compare", "A set of cases", "One text"):
-        page.get_by_role("link", name=name).click()
+        link = page.get_by_role("link", name=name, exact=True)
+        if not link.is_visible():  # there is no room for all of them beside each other
+            page.get_by_role("button", name=re.compile(r"\d+ more")).click()
+            link = page.get_by_role("menuitem", name=name)
+        link.click()
         page.get_by_role("heading", name=name, level=1).wait_for()
         page.get_by_text("not why the model decides. What is typed").wait_for()
         assert page.evaluate(CUT_OFF) == [], name

@@ -8,7 +8,7 @@ import torch
 
 from introspect.records import AttentionRecord
 from introspect.reporting.sentences import _cluster_table
-from introspect.studies.heads import SimilarityAnalyzer
+from introspect.studies.heads import SimilarityAnalyzer, group_claims
 from introspect.studies.heads.grouping import adjusted_rand, silhouette
 from tests.synthetic import record
 
@@ -31,13 +31,17 @@ def with_groups(base):
     return AttentionRecord(0.7 * patterns + 0.3 * base.attentions, base.queries, base.keys)
 
 
+def said_of(found: SimilarityAnalyzer) -> str:
+    return " ".join(claim.sentence for claim in group_claims(found.numbers()))
+
+
 def test_planted_groups_are_counted_and_found():
     found = analyzer_of(with_groups)
     assert found.num_groups() == 3
     table = found.map()
     groups = table["cluster"].to_numpy()
     assert all(len(set(groups[place::3])) == 1 for place in range(3))
-    html = _cluster_table(found)
+    html = _cluster_table(found, found.numbers())
     assert "from even attention" in html
     assert "No groups" not in html
 
@@ -46,7 +50,7 @@ def test_heads_that_attend_at_random_form_no_groups():
     found = analyzer_of(lambda base: base)
     assert found.num_groups() == 1
     assert set(found.map()["cluster"]) == {0}
-    assert "No groups: no number of groups from 2 to 11" in _cluster_table(found)
+    assert "No groups: no number of groups from 2 to 11" in said_of(found)
 
 
 def test_stable_distances_without_structure_form_no_groups():
@@ -65,7 +69,7 @@ def test_one_text_has_no_halves():
     found = SimilarityAnalyzer()
     found.update(record(TEXTS[0], layers=2, heads=6))
     assert found.num_groups() == 1
-    assert "too few to be halved" in _cluster_table(found)
+    assert "too few to be halved" in said_of(found)
 
 
 def test_the_distance_from_even_attention_is_0_for_a_head_that_attends_evenly():
