@@ -340,8 +340,12 @@ def a_frame_is_as_tall_as_its_page(page: Any) -> None:
     page.get_by_role("link", name="A pronoun").click()
     words = page.get_by_test_id("stSidebar")
     words.get_by_text("It", exact=True).click()
+    words.get_by_text("Pronoun: It").wait_for()
     words.get_by_role("radio", name="Refers to", exact=True).click()
+    # Streamlit gives the words their new role only after a run of the page, which nothing tells.
+    page.wait_for_timeout(2000)
     words.get_by_text("rained", exact=True).click()
+    words.get_by_text("Refers to: rained").wait_for()
     fits(page, "Coreference view")
     short = page.locator("iframe").bounding_box()["height"]
     frame(page, "Coreference view").get_by_role("button", name="Show all 72 heads").click()
