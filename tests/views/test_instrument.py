@@ -259,3 +259,28 @@ def test_the_sentence_is_saved_as_a_picture_that_stands_alone(open_page, demo):
     with page.expect_download() as waiting:
         page.click('[data-element="instrument"] [name="save-png"]')
     assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_numbers_of_all_heads_together_are_no_heads(open_page, record):
+    page = open_page(head_view(record, head="L3H1", token="it", weights="rollout").to_html())
+    reading = page.inner_text(READING)
+    assert "all heads together" in reading and "L3H1" not in reading
+
+
+def test_what_a_word_gets_is_by_the_chosen_weights(open_page):
+    tokens = TokenSequence(
+        tokens=("[CLS]", "a", "b", "c"), special_tokens_mask=(True, False, False, False)
+    )
+    weights = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.5, 0.1, 0.3, 0.1]] * 2)
+    record = AttentionRecord.from_tensors(weights[None, None], tokens)
+    page = open_page(head_view(record, token=1, weights="renormalized").to_html())
+    word(page, "a").click()
+    page.select_option('[data-element="instrument"] [name="reading"]', "gets")
+    # Of what b gives to neither the special token nor itself, a gets 0.1 of 0.2.
+    assert word(page, "b").get_attribute("aria-label").endswith("gives 0.50")
+
+
+def test_one_other_word_is_one(open_page):
+    record = AttentionRecord.from_tensors(torch.full((1, 1, 3, 3), 1 / 3), ["a", "b", "c"])
+    page = open_page(head_view(record, token=0).to_html())
+    assert page.inner_text(READING).endswith("; the other word gives it 0.33.")

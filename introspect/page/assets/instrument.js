@@ -10,7 +10,14 @@ import { rankedPairs } from "./ranked-pairs.js";
 import { RENORMALIZED, selectionOf } from "./selection.js";
 import { pictureButtons, sentencePicture } from "./sentence-picture.js";
 import { groupsOf, pairFacts, renormalizedShares, rowShares, shareOf } from "./shares.js";
-import { isUnbounded, loadMethods, patternBy, weighingsOf } from "./weighings.js";
+import {
+  isUnbounded,
+  isWhole,
+  loadMethods,
+  patternBy,
+  weighingsOf,
+  wholeWords,
+} from "./weighings.js";
 import { sentenceWords } from "./words.js";
 
 const OWN_MEASURES = [
@@ -265,26 +272,41 @@ class Instrument {
   sharesOf(row, head, chosen, { query, key }, isColumn) {
     const { pattern } = this;
     if (isColumn) {
+      if (this.selection.weights === RENORMALIZED) {
+        const sum = (shares) => chosen.reduce((total, target) => total + shares[target], 0);
+        const rows = query.groups.map((_, group) => this.rowOf(row, head, group, query, key));
+        return Float64Array.from(rows, sum);
+      }
       const targets = chosen.flatMap((group) => key.groups[group]);
       const shares = query.groups.map((group) => shareOf(pattern, row, head, group, targets));
       return Float64Array.from(shares);
     }
-    const isOwn = this.selection.weights === RENORMALIZED;
     const sums = new Float64Array(key.groups.length);
     for (const group of chosen) {
-      const raw = rowShares(pattern, row, head, query.groups[group], key);
-      const own = this.isSelf ? group : -1;
-      const special = this.record.keys.special;
-      const shares = isOwn ? renormalizedShares(raw, key, special, own) : raw;
+      const shares = this.rowOf(row, head, group, query, key);
       for (const [number, share] of shares.entries()) sums[number] += share / chosen.length;
     }
     return sums;
   }
 
+  /** What one word gives every word, by the chosen weights. */
+  rowOf(row, head, group, query, key) {
+    const shares = rowShares(this.pattern, row, head, query.groups[group], key);
+    if (this.selection.weights !== RENORMALIZED) return shares;
+    return renormalizedShares(shares, key, this.record.keys.special, this.isSelf ? group : -1);
+  }
+
+  /** Whose numbers these are: a head's, or those of all heads together. */
+  nameOf(row, head) {
+    const { record, selection } = this;
+    if (isWhole(record, selection.weights)) return wholeWords(record, selection.weights, row);
+    return headName(record.layers[row], head);
+  }
+
   /** What is seen, in a sentence. */
   sentence({ row, head, groups, shares, own, isColumn, isPair }) {
     const { record, selection } = this;
-    const name = headName(record.layers[row], head);
+    const name = this.nameOf(row, head);
     if (!record.holds(row, head)) return `${name} is not in this page.`;
     if (groups.length === 0) return `${name}. Choose a word to see what it attends to.`;
     const labels = groups.map((group) => quoted(own.words[group].dataset.label));
@@ -314,13 +336,13 @@ class Instrument {
     const isPlain = selection.weights === "raw" && selection.pins.length === 0;
     if (!isPlain) return `${given} (${this.weightsLabel()}).`;
     if (!fact || Number.isNaN(fact.others)) return `${given}.`;
-    return `${given}; the other words give it ${figure(fact.others)}.`;
+    const others = fact.numOthers === 1 ? "the other word gives" : "the other words give";
+    return `${given}; ${others} it ${figure(fact.others)}.`;
   }
 
   /** Model, head and weights, for a picture that is seen without its page. */
   smallPrint() {
-    const { record, selection } = this;
-    const head = headName(record.layers[selection.row], selection.head);
+    const head = this.nameOf(this.selection.row, this.selection.head);
     return [this.style.model, head, `weights: ${this.weightsLabel()}`].filter(Boolean).join(" · ");
   }
 

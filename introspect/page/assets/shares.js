@@ -55,8 +55,8 @@ export function shareOf(pattern, row, head, sources, targets) {
  * @param {{groups: number[][]}} queries the words that attend
  * @param {number[]} sources the tokens of the query
  * @param {number[]} targets the tokens of the key
- * @returns {{row: number, head: number, weight: number, others: number, difference: number,
- *   withoutSpecial: number}[]} in the order of heads; NaN where there is no such number
+ * @returns {{row: number, head: number, weight: number, others: number, numOthers: number,
+ *   difference: number, withoutSpecial: number}[]} in the order of heads; NaN where there is no such number
  */
 export function pairFacts(record, pattern, queries, sources, targets) {
   const isSelf = record.keys === record.queries;
@@ -82,7 +82,9 @@ export function pairFacts(record, pattern, queries, sources, targets) {
       const mean = seeing.length > 0 ? sum / seeing.length : Number.NaN;
       const special = shareOf(pattern, row, head, sources, specials);
       const withoutSpecial = 1 - special < 1e-6 ? Number.NaN : weight / (1 - special);
-      facts.push({ row, head, weight, others: mean, difference: weight - mean, withoutSpecial });
+      const difference = weight - mean;
+      const numOthers = seeing.length;
+      facts.push({ row, head, weight, others: mean, numOthers, difference, withoutSpecial });
     }
   }
   return facts;
