@@ -270,7 +270,8 @@ def test_the_page_shows_the_edges_of_the_view(open_page, demo):
     view = flow_view(demo, token="it")
     page = open_page(view.to_html())
     assert page.inner_text(COUNT) == (
-        f"{len(view.edges())} of 1,364 edges, on paths that carry at least 3.3% of “it”."
+        f"{len(view.edges())} of 1,364 edges, "
+        "on paths whose every edge carries at least 3.3% of “it”."
     )
     for share in (0.002, 0.02, 0.5):
         threshold = set_threshold(page, share)

@@ -286,7 +286,7 @@ class FlowView {
     const known = style.methods.find(({ name }) => name === state.weights).edges;
     const of = state.into === "every" ? "of some token" : `of ${this.wordName()}`;
     const cut = edges.isCut && count === edges.all.length ? ", the widest of more" : "";
-    this.count.textContent = `${whole(count)} of ${counted(known, "edge")}${cut}, on paths that carry at least ${percentOf(state.threshold)} ${of}.`;
+    this.count.textContent = `${whole(count)} of ${counted(known, "edge")}${cut}, on paths whose every edge carries at least ${percentOf(state.threshold)} ${of}.`;
     const label = `Flow through layers: ${this.count.textContent} Arrow keys walk through the edges.`;
     this.canvas.root.setAttribute("aria-label", label);
   }
