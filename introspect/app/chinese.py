@@ -317,6 +317,9 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "{}: “{}” gives “{}” {}; the other words give it {}.": (
             "{}：“{}”给“{}”{}；其他词给它 {}。"
         ),
+        "{}: “{}” gives “{}” {}; the other word gives it {}.": (
+            "{}：“{}”给“{}”{}；另一个词给它 {}。"
+        ),
         "{}: “{}” gives “{}” {}.": "{}：“{}”给“{}”{}。",
         "{}: “{}” gives most to “{}” {}, then “{}” {}.": "{}：“{}”给得最多的是“{}”{}，其次“{}”{}。",
         "{}: “{}” gets most from “{}” {}, then “{}” {}.": (

@@ -336,8 +336,8 @@ class Instrument {
     const isPlain = selection.weights === "raw" && selection.pins.length === 0;
     if (!isPlain) return `${given} (${this.weightsLabel()}).`;
     if (!fact || Number.isNaN(fact.others)) return `${given}.`;
-    const others = fact.numOthers === 1 ? "the other word gives" : "the other words give";
-    return `${given}; ${others} it ${figure(fact.others)}.`;
+    const others = fact.numOthers === 1 ? "the other word gives it" : "the other words give it";
+    return `${given}; ${others} ${figure(fact.others)}.`;
   }
 
   /** Model, head and weights, for a picture that is seen without its page. */
