@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -190,9 +191,17 @@ def test_the_rank_of_every_head_is_that_of_pair_table(open_page, record):
     page.click(".ranked-pairs summary")
     rows = page.locator(".ranked-pairs tbody tr").all_inner_texts()
     shown = {cells[0]: cells[4] for cells in (row.split("\t") for row in rows)}
-    table = ix.pair_table(record, "it", "street")
-    assert shown == {f"L{row.layer}H{row.head}": str(row.rank) for row in table.itertuples()}
-    assert len(set(shown.values())) > 3
+    # A page holds weights in 16 bits: what differs by less is a tie there.
+    held = replace(record, attentions=(record.attentions * 65534).round() / 65534)
+    assert shown == ranks(ix.pair_table(held, "it", "street"))
+    exact = ix.pair_table(record, "it", "street")
+    large = ranks(exact[exact["weight"] > 0.001])
+    assert large.items() <= shown.items()
+    assert len(set(large.values())) > 3
+
+
+def ranks(table) -> dict[str, str]:
+    return {f"L{row.layer}H{row.head}": str(row.rank) for row in table.itertuples()}
 
 
 def test_all_that_is_said_of_a_pair_is_by_the_chosen_weights(open_page, demo, record):
