@@ -189,6 +189,7 @@ def test_the_rank_of_every_head_is_that_of_pair_table(open_page, record):
     for label in ("it", "street"):
         word(page, label).click()
     page.click(".ranked-pairs summary")
+    page.wait_for_selector(".ranked-pairs tbody tr")
     rows = page.locator(".ranked-pairs tbody tr").all_inner_texts()
     shown = {cells[0]: cells[4] for cells in (row.split("\t") for row in rows)}
     # A page holds weights in 16 bits: what differs by less is a tie there.
