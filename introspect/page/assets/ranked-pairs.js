@@ -2,6 +2,7 @@
 import { element, figure, headName } from "./dom.js";
 import { signed, whole } from "./numbers.js";
 import { sortableTable } from "./tables.js";
+import { walkWithArrows } from "./tokens.js";
 
 const COLUMNS = [
   ["head", "head"],
@@ -56,6 +57,10 @@ export function rankedPairs(record, choose) {
     ]);
     place.replaceChildren(table);
     sortableTable(table, "ranked-heads");
+    const buttons = rows.map((row) => row.querySelector("button"));
+    const enter = walkWithArrows(buttons);
+    // A search may hide the row that Tab enters.
+    place.oninput = () => enter(buttons.find((one) => !one.closest("[hidden]")));
   }
 
   /** Mark the row of the chosen head. */
