@@ -9,7 +9,7 @@ import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
-import { joined, OwnTiles, PatternTiles } from "./model-tiles.js";
+import { joined, OwnTiles, PatternTiles, WholeTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
@@ -227,9 +227,11 @@ class ShownMaps {
     this.isWhole = isWhole(record, weights);
     this.pattern = patternBy(record, weights);
     this.strongest = strongestPairs(this.pattern);
+    const { tiles } = style.arrays;
+    const own = () => (tiles ? new OwnTiles(tiles) : new WholeTiles(record));
     this.tiles = methodOf(record, weights)
       ? new PatternTiles(this.pattern, style.cells, isUnbounded(record, weights))
-      : new OwnTiles(style.arrays.tiles);
+      : own();
     this.most = this.tiles.most;
     this.hasNegative = this.tiles.values?.some((value) => value < 0) ?? false;
     this.names = this.isWhole
