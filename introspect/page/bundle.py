@@ -171,7 +171,18 @@ STYLES = (
 @cache
 def style_sheet() -> str:
     """Return all styles of the page as one sheet."""
-    return "\n".join(read_asset(f"styles/{name}.css") for name in STYLES)
+    return "\n".join(plain_style(read_asset(f"styles/{name}.css")) for name in STYLES)
+
+
+def plain_style(source: str) -> str:
+    """Return a style sheet without comments and indents, for which a page has no use.
+
+    Example:
+        >>> plain_style("/* A word */\\n\\n.word {\\n  color: red;\\n}\\n")
+        '.word {\\ncolor: red;\\n}'
+    """
+    without_comments = re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
+    return re.sub(r"\s*\n\s*", "\n", without_comments).strip()
 
 
 @cache

@@ -15,7 +15,7 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import entropy, mass_on, offset_mass
-from introspect.page import Section
+from introspect.page import Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, listed_heads
 from introspect.text import counted
 from introspect.views.base import View
@@ -147,6 +147,8 @@ class ModelView(View):
             with_detail: include a head view; leave it out if the page already has one.
         """
         is_long = max(self.record.attentions.shape[-2:]) > TILE_CELLS
+        # Of a short text the maps are the weights, which the page has already.
+        has_all = not is_long and kept_of(tuple(self.record.attentions.shape)) is None
         pooling = (
             f" The text is long: each small map shows at most {TILE_CELLS} × {TILE_CELLS} cells, "
             "each the largest weight of the cells it stands for."
@@ -169,8 +171,7 @@ class ModelView(View):
                 "framed": [(layer_row(self.record, layer), head) for layer, head in self.framed],
             },
             record=self.record,
-            # Of a short text the maps are the weights, which the page has already.
-            arrays={"tiles": pooled(self.record.attentions).numpy()} if is_long else {},
+            arrays={} if has_all else {"tiles": pooled(self.record.attentions).numpy()},
             parts=("value_norms",),
             methods=(page_methods(self.record, self.weights),),
         )
