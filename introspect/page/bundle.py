@@ -175,11 +175,11 @@ def style_sheet() -> str:
 
 
 def plain_style(source: str) -> str:
-    """Return a style sheet without comments and indents, for which a page has no use.
+    r"""Return a style sheet without comments and indents, for which a page has no use.
 
     Example:
-        >>> plain_style("/* A word */\\n\\n.word {\\n  color: red;\\n}\\n")
-        '.word {\\ncolor: red;\\n}'
+        >>> plain_style("/* A word */\n\n.word {\n  color: red;\n}\n")
+        '.word {\ncolor: red;\n}'
     """
     without_comments = re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
     return re.sub(r"\s*\n\s*", "\n", without_comments).strip()
