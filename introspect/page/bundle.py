@@ -141,6 +141,11 @@ def binary_block(name: str, base64_gzip: str) -> str:
 
 
 @cache
+def packed_script(text: str) -> str:
+    """Return what many pages carry, compressed once."""
+    return packed(text)
+
+
 def packed(text: str) -> str:
     """Return a text compressed, in characters that HTML leaves alone."""
     return base64.b64encode(gzip.compress(text.encode("utf-8"), 9, mtime=0)).decode("ascii")
@@ -164,7 +169,7 @@ def _hash(script: str) -> str:
 STYLES = (
     "base", "words", "instrument", "tables", "chapters", "controls", "tokens", "grid", "matrix",
     "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
-    "coreference", "image", "drawn", "frame", "print",
+    "coreference", "cases", "image", "drawn", "frame", "print",
 )  # fmt: skip
 
 

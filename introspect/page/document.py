@@ -23,6 +23,7 @@ from introspect.page.bundle import (
     binary_block,
     bundle,
     packed,
+    packed_script,
     plotly_source,
     policy_for,
     read_asset,
@@ -94,6 +95,7 @@ class Section:
             ``introspect.records``, first the one shown first.
         script: the kind whose script builds it; its own by default.
         held: row and number of each head of its record that has numbers; ``None`` for all.
+        packed: long lists that only this view needs; anything JSON can hold, kept compressed.
     """
 
     kind: str
@@ -108,6 +110,7 @@ class Section:
     methods: Sequence[Sequence[str]] = ()
     script: str | None = None
     held: Sequence[tuple[int, int]] | None = None
+    packed: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,8 @@ class Document:
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _records: list[AttentionRecord] = field(default_factory=list)
     _arrays: dict[str, str] = field(default_factory=dict)
+    # The lists of a section, by its id.
+    _packed: dict[str, str] = field(default_factory=dict)
     # Names of the parts needed of each record.
     _parts: dict[int, set[str]] = field(default_factory=dict)
     # Names of the methods that each record is shown with.
@@ -286,6 +291,8 @@ class Document:
             self._held[record] = section.held
         arrays = {key: encode(array, whole=True) for key, array in section.arrays.items()}
         self._arrays |= {f"{name}-{key}": encoded.data for key, encoded in arrays.items()}
+        if section.packed is not None:
+            self._packed[name] = packed(as_json(section.packed))
         self._sections.append(
             {
                 "id": name,
@@ -293,6 +300,7 @@ class Document:
                 "others": others,
                 "script": script,
                 "state": section.state,
+                "isPacked": section.packed is not None,
                 "arrays": {
                     key: {"shape": encoded.shape, "codec": encoded.codec}
                     for key, encoded in arrays.items()
@@ -361,12 +369,13 @@ class Document:
         }
         blocks = [
             f'<script type="application/json" id="page-data">{as_json(data)}</script>',
-            binary_block("scripts", packed(script)),
+            binary_block("scripts", packed_script(script)),
         ]
         if plotly:
-            blocks.append(binary_block("plotly", packed(plotly)))
+            blocks.append(binary_block("plotly", packed_script(plotly)))
         blocks += [binary_block(f"weights-{i}", encoded.data) for i, encoded in enumerate(weights)]
         blocks += [binary_block(f"array-{name}", data) for name, data in self._arrays.items()]
+        blocks += [binary_block(f"packed-{name}", data) for name, data in self._packed.items()]
         blocks += [
             binary_block(f"part-{i}-{name}", encoded.data)
             for i, encoded_parts in enumerate(parts)

@@ -5,6 +5,7 @@ from .by_name import ViewName as ViewName
 from .by_name import parts_of_view as parts_of_view
 from .by_name import parts_wished as parts_wished
 from .by_name import view_by_name as view_by_name
+from .cases import cases_section as cases_section
 from .causal import CausalView as CausalView
 from .causal import causal_view as causal_view
 from .causal_figure import verdict_words as verdict_words
