@@ -61,18 +61,14 @@ def _lead(cases: CaseList) -> str:
         else f"The first {whole(num_listed)} of {counted(cases.num_cases, 'case')}; the others are "
         "in cases.parquet"
     )
-    is_every = num_heads == len({way for _, way in cases.heads}) * _num_heads(cases)
-    which = "every head" if is_every else f"the {counted(num_heads, 'head')} right most often"
-    return (
-        f"{listed}, to be searched and sorted, with the weights by which candidates are compared; "
-        f"of {which}. Choose one to read it with what the head gives each candidate."
+    best = (
+        f"the {counted(num_heads, 'head and direction', 'heads and directions')} right most often"
     )
-
-
-def _num_heads(cases: CaseList) -> int:
-    """Return the largest number of heads that are listed in one direction."""
-    ways = [way for _, way in cases.heads]
-    return max(map(ways.count, ways))
+    which = "every head" if cases.is_every_head else best
+    return (
+        f"{listed}: search, sort, and choose one to read it with what a head gives each candidate. "
+        f"The page has these weights, by which candidates are compared, for {which}."
+    )
 
 
 def _shown(case: CorefCase) -> list[Any]:

@@ -1,6 +1,9 @@
 // The cases of a set as data: their words, and what a head gives their candidates.
 import { compared } from "./tables.js";
 
+/** Decimals of weights: with two, a case that is lost by a little would seem a tie. */
+export const PLACES = 3;
+
 /** What is right, wrong or neither, in words: credits are whole, or shares of a tie. */
 export function verdictOf(credit) {
   if (Number.isNaN(credit)) return "";

@@ -1,5 +1,5 @@
 // One case of a set: its text with what a head gives each candidate, and what other heads do.
-import { piecesOf, verdictOf } from "./case-list.js";
+import { PLACES, piecesOf, verdictOf } from "./case-list.js";
 import { element, headName, quoted } from "./dom.js";
 import { decimal, listed, signed, whole } from "./numbers.js";
 import { sortableTable } from "./tables.js";
@@ -39,7 +39,7 @@ export function caseText(list, openWhole) {
     part.style.setProperty("--tint", Math.sqrt(strongest / list.style.scale).toFixed(3));
     const numbers = ends
       .filter((one) => one !== pronoun)
-      .map((one) => decimal(list.weight(index, candidates.indexOf(one))));
+      .map((one) => decimal(list.weight(index, candidates.indexOf(one)), PLACES));
     if (numbers.length > 0) part.append(element("small", {}, listed(numbers)));
     return part;
   }
@@ -67,9 +67,9 @@ function headRow(list, index, [layer, head, way], place) {
   const { antecedent, distractor, difference, credit } = list.facts(index, place);
   const cells = [
     list.style.directions[way],
-    decimal(antecedent),
-    decimal(distractor),
-    signed(difference),
+    decimal(antecedent, PLACES),
+    decimal(distractor, PLACES),
+    signed(difference, PLACES),
     verdictOf(credit) || "–",
   ];
   return element("tr", {}, [
@@ -85,7 +85,7 @@ export function readingOf(list, index) {
   const isFrom = way === "pronoun_to_candidate";
   const given = candidates.flatMap(({ phrase }, candidate) => {
     const weight = list.weight(index, candidate);
-    return Number.isNaN(weight) ? [] : [`${quoted(phrase)} ${decimal(weight)}`];
+    return Number.isNaN(weight) ? [] : [`${quoted(phrase)} ${decimal(weight, PLACES)}`];
   });
   const name = headName(layer, head);
   if (given.length === 0) {

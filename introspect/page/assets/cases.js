@@ -2,7 +2,7 @@
 
 import { below, fitting, oneOf } from "./address.js";
 import { copied } from "./address-button.js";
-import { CaseList, verdictOf } from "./case-list.js";
+import { CaseList, PLACES, verdictOf } from "./case-list.js";
 import { longTable } from "./case-rows.js";
 import { caseText } from "./case-text.js";
 import { goToItem } from "./chapters.js";
@@ -178,9 +178,9 @@ function cellsOf(list, index) {
     isolated(one.text),
     isolated(one.pronoun.phrase),
     isolated(list.phrases(index, true)),
-    decimal(antecedent),
-    decimal(distractor),
-    signed(difference),
+    decimal(antecedent, PLACES),
+    decimal(distractor, PLACES),
+    signed(difference, PLACES),
     verdictOf(credit) || "–",
   ];
 }

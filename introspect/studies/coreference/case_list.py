@@ -34,6 +34,7 @@ class CaseList:
         num_cases: how many there are in all.
         heads: the heads with numbers and the direction of each, those that are right most often
             first.
+        is_every_head: whether all heads are among them, in both directions.
         weights: ``(num_heads, all_candidates)``, the candidates of all cases one after another;
             NaN where a direction cannot be observed.
         credits: ``(num_heads, cases)``; NaN where there is no choice, or it cannot be observed.
@@ -43,6 +44,7 @@ class CaseList:
     cases: tuple[CorefCase, ...]
     num_cases: int
     heads: tuple[tuple[Head, str], ...]
+    is_every_head: bool
     weights: Floats
     credits: Floats
 
@@ -58,7 +60,8 @@ class CaseList:
         count = _num_listed(columns)
         num_candidates = int(columns.starts[count])
         most = max(1, _MOST_WEIGHTS // num_candidates)
-        heads = _best_first(columns, scores)[:most]
+        every = _best_first(columns, scores)
+        heads = every[:most]
         places = [
             (DIRECTIONS.index(direction), columns.layers.index(head.layer), head.head)
             for head, direction in heads
@@ -71,6 +74,7 @@ class CaseList:
             cases=tuple(map(case_from_json, columns.lines[:count])),
             num_cases=len(columns),
             heads=tuple(heads),
+            is_every_head=len(heads) == len(every),
             weights=np.where(seen, weights, np.nan),
             credits=np.array([[case.credit[place] for case in scored[:count]] for place in places]),
         )
