@@ -173,10 +173,20 @@ STYLES = (
 )  # fmt: skip
 
 
+_STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_INDENT = re.compile(r"\n\s*")
+
+
 @cache
 def style_sheet() -> str:
     """Return all styles of the page as one sheet."""
-    return "\n".join(read_asset(f"styles/{name}.css") for name in STYLES)
+    return "\n".join(map(plain_styles, STYLES))
+
+
+def plain_styles(name: str) -> str:
+    """Return one of the styles without what only its readers need, which a page would carry."""
+    bare = _STYLE_COMMENT.sub("", read_asset(f"styles/{name}.css"))
+    return _INDENT.sub("\n", bare).strip()
 
 
 @cache

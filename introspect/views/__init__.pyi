@@ -48,6 +48,7 @@ from .lens import lens_view as lens_view
 from .lens import logit_view as logit_view
 from .measures import accuracy_measures as accuracy_measures
 from .measures import effect_measures as effect_measures
+from .measures import share_measures as share_measures
 from .model import ModelView as ModelView
 from .model import model_view as model_view
 from .palette import SEQUENTIAL as SEQUENTIAL
