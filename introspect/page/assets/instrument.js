@@ -5,6 +5,7 @@ import { choice } from "./controls.js";
 import { announce, element, figure, headName, quoted } from "./dom.js";
 import { headStrip } from "./head-strip.js";
 import { layerPlayback } from "./layer-playback.js";
+import { listMap, mapped } from "./minimap.js";
 import { signed } from "./numbers.js";
 import { largestOf } from "./patterns.js";
 import { rankedPairs } from "./ranked-pairs.js";
@@ -53,9 +54,16 @@ class Instrument {
     this.reading = element("p", { class: "live", "aria-live": "polite" });
     this.legend = element("p", { class: "strip-legend" });
     this.ranked = rankedPairs(record, (row, head) => this.change({ row, head }));
+    const text = element("div", { class: "instrument-text" }, [this.words.root, this.reading]);
+    this.map = listMap({
+      list: this.words.root,
+      frame: text,
+      items: () => this.words.sides()[this.counted ?? "key"].words,
+      strengths: () => Array.from(this.counts ?? [], (share) => share / this.scale),
+    });
     section.replaceChildren(
       element("div", { class: "instrument" }, [
-        element("div", { class: "instrument-text" }, [this.words.root, this.reading]),
+        mapped(text, this.map),
         element("div", { class: "instrument-heads" }, [
           this.strip.root,
           this.measureControl(),
@@ -241,6 +249,8 @@ class Instrument {
     const chosen = pointed ? [pointed.token] : [first, ...(isColumn ? [] : selection.pins)];
     const groups = [...new Set(chosen.filter((one) => one !== null).map((t) => own.groupOf[t]))];
     const shares = this.sharesOf(row, head, groups, sides, isColumn);
+    Object.assign(this, { counts: shares, counted: side });
+    this.map.draw();
     const other = isColumn && !this.isSelf ? null : selection.key;
     const isPair = !pointed && !isColumn && other !== null;
     this.words.show({
