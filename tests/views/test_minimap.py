@@ -116,12 +116,37 @@ def test_the_words_scroll_by_their_map_and_the_page_stays(open_page, long_page):
     page = open_page(long_page)
     assert ticks(page, WORDS_MAP, 0)[0] == pytest.approx(300 / LENGTH, abs=0.01)
     frame = page.locator(".instrument-text").bounding_box()
-    word = page.locator('[data-element="words"] [data-label="word500"]')
-    assert word.bounding_box()["y"] > frame["y"] + frame["height"]
-    press(page, WORDS_MAP, 0.5, 500.5 / LENGTH)
+    word = page.locator('[data-element="words"] [data-label="word50"]')
+    assert word.bounding_box()["y"] < frame["y"]
+    press(page, WORDS_MAP, 0.5, 50.5 / LENGTH)
     page.mouse.up()
     assert frame["y"] < word.bounding_box()["y"] < frame["y"] + frame["height"]
     assert page.evaluate("scrollY") == 0
+
+
+def test_the_chosen_words_of_a_long_text_are_in_its_frame(open_page, long_page):
+    page = open_page(long_page)
+
+    def is_in_frame(label: str) -> bool:
+        frame = page.locator(".instrument-text").bounding_box()
+        box = page.locator(f'[data-element="words"] [data-label="{label}"]').bounding_box()
+        return frame["y"] <= box["y"] and box["y"] + box["height"] <= frame["y"] + frame["height"]
+
+    assert is_in_frame("word599")
+    page.locator('[data-view="head"] [data-side="query"]:has-text("word0")').first.click()
+    assert page.get_attribute("html", "data-selection").startswith("L0H0.q599")  # a second pin
+    page.locator('[data-view="head"] [data-side="query"][aria-pressed="true"]').last.click()
+    assert page.get_attribute("html", "data-selection").startswith("L0H0.q0")
+    assert is_in_frame("word0") and not is_in_frame("word599")
+
+
+def test_on_paper_a_long_text_is_whole(open_page, long_page):
+    page = open_page(long_page)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    heights = "n => [n.scrollHeight, n.clientHeight]"
+    whole, shown = page.locator(".instrument-text").evaluate(heights)
+    assert whole == shown
 
 
 def test_the_map_is_nothing_to_read_or_to_tab_to_and_not_on_paper(open_page, long_page):

@@ -6,7 +6,8 @@ import { colorOf, onTheme, withOpacity } from "./theme.js";
 
 const LANE = 18;
 const GAP = 3;
-const LEAST_TICK = 1.5;
+const LEAST_TICK = 2.5;
+const EDGE = 40;
 // A text that is longer than so many windows has a map.
 const SCREENS = 2;
 
@@ -88,6 +89,9 @@ function paintLane(pen, { count, strengths, rows, seen }, left, height) {
   if (seen) {
     pen.fillStyle = withOpacity(colorOf("edge"), 0.35);
     band(seen, 0);
+    pen.strokeStyle = colorOf("muted");
+    const top = at(seen[0]);
+    pen.strokeRect(left + 0.5, top + 0.5, LANE - 1, Math.max(at(seen[1] + 1) - top, 4) - 1);
   }
   if (strengths) {
     const accent = colorOf("accent");
@@ -100,10 +104,6 @@ function paintLane(pen, { count, strengths, rows, seen }, left, height) {
       band([place, place], 3);
     }
   }
-  if (!seen) return;
-  pen.strokeStyle = colorOf("muted");
-  const top = at(seen[0]);
-  pen.strokeRect(left + 0.5, top + 0.5, LANE - 1, Math.max(at(seen[1] + 1) - top, 4) - 1);
 }
 
 /** First and last of some items, from top to bottom, that are in sight; null for none. */
@@ -133,6 +133,21 @@ export function bringToMiddle(item, frame = null) {
   const box = item.getBoundingClientRect();
   const distance = box.top + box.height / 2 - top - height / 2;
   (frame ?? window).scrollBy({ top: distance, behavior: "instant" });
+}
+
+/** Scroll a frame until some items are seen in it: all of them, or if they are far apart the first. */
+export function bringAllIn(items, frame) {
+  const { top, height } = frame.getBoundingClientRect();
+  const boxes = items.map((item) => item.getBoundingClientRect());
+  const ends = (some) => [
+    Math.min(...some.map((box) => box.top)),
+    Math.max(...some.map((box) => box.bottom)),
+  ];
+  const fits = ([first, last]) => last - first < height - EDGE;
+  const [first, last] = fits(ends(boxes)) ? ends(boxes) : ends(boxes.slice(0, 1));
+  // Below, the sentence that says what is chosen stands over the text.
+  if (first >= top && last <= top + height - EDGE) return;
+  frame.scrollBy({ top: (first + last) / 2 - top - height / 2, behavior: "instant" });
 }
 
 /** Show the map where its text is longer than some windows; it is as high as there is room. */
