@@ -8,7 +8,7 @@ import { layerPlayback } from "./layer-playback.js";
 import { bringAllIn, listMap, mapped } from "./minimap.js";
 import { signed } from "./numbers.js";
 import { largestOf } from "./patterns.js";
-import { onWidth } from "./plot.js";
+import { beforeFrame, onWidth } from "./plot.js";
 import { rankedPairs } from "./ranked-pairs.js";
 import { RENORMALIZED, selectionOf } from "./selection.js";
 import { pictureButtons, sentencePicture } from "./sentence-picture.js";
@@ -167,7 +167,7 @@ class Instrument {
     const words = chosen
       .filter((side) => this.selection[side] !== null)
       .map((side) => sides[side].words[sides[side].groupOf[this.selection[side]]]);
-    if (words.length > 0) bringAllIn(words, this.frame);
+    if (words.length > 0) beforeFrame(this, () => bringAllIn(words, this.frame));
   }
 
   /** First the word that attends, then the word attended to; with Shift, another that attends. */

@@ -9,8 +9,8 @@ import { LayerState, SIDES, WAYS } from "./layer-state.js";
 import { LayerTable } from "./layer-table.js";
 import { LayerWords } from "./layer-words.js";
 import { readLink, writeLink } from "./link.js";
-import { listMap, mapped } from "./minimap.js";
-import { onWidth } from "./plot.js";
+import { bringAllIn, listMap, mapped } from "./minimap.js";
+import { beforeFrame, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme } from "./theme.js";
 import { tokenColumn, walkWithArrows } from "./tokens.js";
@@ -87,7 +87,8 @@ class LayerView {
     this.headSelect.value = String(state.head);
     this.combineSelect.value = state.combine;
     if (this.weights) this.weights.querySelector("select").value = state.weights;
-    this.textButtons[state.token]?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const button = this.textButtons[state.token];
+    if (button) beforeFrame(this, () => bringAllIn([button], this.text));
   }
 
   controls() {

@@ -135,8 +135,12 @@ export function bringToMiddle(item, frame = null) {
   (frame ?? window).scrollBy({ top: distance, behavior: "instant" });
 }
 
-/** Scroll a frame until some items are seen in it: all of them, or if they are far apart the first. */
+/**
+ * Scroll a frame, and not the page, until some items are seen in it: all of them, or if they are far
+ * apart the first.
+ */
 export function bringAllIn(items, frame) {
+  if (frame.scrollHeight <= frame.clientHeight) return;
   const { top, height } = frame.getBoundingClientRect();
   const boxes = items.map((item) => item.getBoundingClientRect());
   const ends = (some) => [

@@ -2,7 +2,7 @@
 import { arcLayer, drawArcs } from "./arcs.js";
 import { element, figure, runsLeft } from "./dom.js";
 import { decimal } from "./numbers.js";
-import { onWidth } from "./plot.js";
+import { beforeFrame, onWidth } from "./plot.js";
 import { groupsOf, labelOf } from "./shares.js";
 import { lineMoves } from "./words-walk.js";
 
@@ -73,7 +73,7 @@ export function sentenceWords(record, style, acts) {
       word.classList.toggle("sought", word === words[key] && !isChosen);
       if (isSettled) word.setAttribute("aria-pressed", String(isChosen || word === words[key]));
     }
-    connect();
+    beforeFrame(root, connect);
   }
 
   function nameOf(word, share, { verb }) {
