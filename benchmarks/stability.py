@@ -49,7 +49,10 @@ def main() -> None:
         start = time.process_time()
         scored = score_cases(model, cases).scored
         for change, runs in changes(scored, options.times).items():
-            print(f"{name}, {len(scored)} cases, {options.times} {change}: {verdict(runs)}", flush=True)
+            print(
+                f"{name}, {len(scored)} cases, {options.times} {change}: {verdict(runs)}",
+                flush=True,
+            )
         print(f"  {time.process_time() - start:.0f} s of processor time", flush=True)
 
 

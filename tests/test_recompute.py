@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import introspect as ix
+from benchmarks.recompute import faults, formulas
+from benchmarks.recompute.__main__ import main
 from introspect.data import grammar_cases
 from introspect.runs import causal_folder, heads_folder
 from introspect.studies.coreference import Options
 
-SCRIPT = Path(__file__).parent.parent / "benchmarks" / "recompute.py"
 QUICK = Options(resamples=2_000, permutations=1_000, selections=400)
 
 
-@pytest.fixture(scope="module")
-def recompute():
-    spec = importlib.util.spec_from_file_location("recompute", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.DRAWS = 100
-    return module
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formulas, "DRAWS", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +39,11 @@ def folders(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["probe", "gated", "causal", "heads"])
-def test_the_tables_give_the_numbers_of_the_claims(recompute, folders, name):
-    wrong, _, count = recompute.faults(folders / name)
+def test_the_tables_give_the_numbers_of_the_claims(folders, name):
+    wrong, _, count = faults(folders / name)
     assert wrong == []
     assert count >= 8
-    assert recompute.faults(folders / name / "report.html")[0] == []
+    assert faults(folders / name / "report.html")[0] == []
 
 
 @pytest.mark.parametrize(
@@ -59,9 +56,7 @@ def test_the_tables_give_the_numbers_of_the_claims(recompute, folders, name):
         ("heads", "most induction", "estimate"),
     ],
 )  # fmt: skip
-def test_a_number_that_is_not_in_the_tables_is_found(
-    recompute, folders, tmp_path, name, kind, field
-):
+def test_a_number_that_is_not_in_the_tables_is_found(folders, tmp_path, name, kind, field):
     summary = json.loads((folders / name / "summary.json").read_text())
     claim = next(claim for claim in summary["claims"] if claim["kind"] == kind)
     claim[field] = 0.6 * claim[field]
@@ -71,11 +66,11 @@ def test_a_number_that_is_not_in_the_tables_is_found(
         if path.is_file():
             (changed / path.name).write_bytes(path.read_bytes())
     (changed / "summary.json").write_text(json.dumps(summary))
-    assert any(words.startswith(f"{kind}, ") for words in recompute.faults(changed)[0])
+    assert any(words.startswith(f"{kind}, ") for words in faults(changed)[0])
 
 
 def test_the_script_ends_with_1_where_a_table_gives_another_number(
-    recompute, folders, tmp_path, monkeypatch, capsys
+    folders, tmp_path, monkeypatch, capsys
 ):
     for path in (folders / "causal").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -84,8 +79,8 @@ def test_the_script_ends_with_1_where_a_table_gives_another_number(
             effects = pd.read_parquet(tmp_path / "case_effects.parquet")
             effects["effect"] *= 1.1
             effects.to_parquet(tmp_path / "case_effects.parquet")
-        monkeypatch.setattr(sys, "argv", ["recompute.py", str(folder)])
+        monkeypatch.setattr(sys, "argv", ["recompute", str(folder)])
         with pytest.raises(SystemExit) as ended:
-            recompute.main()
+            main()
         assert ended.value.code == status
     assert "supports, L0H0: estimate is" in capsys.readouterr().out

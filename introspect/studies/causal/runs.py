@@ -57,8 +57,10 @@ class Runs:
         reading = answers.reading()
         for number, batch in enumerate(answers.batches):
             reading.add(batch, self._unchanged(number, outputs))
-        #: The margins of the unchanged model, ``(num_cases,)``.
-        self.clean: Floats = answers.margins(reading.scores())
+        #: The scores of the unchanged model, ``(num_cases, most_candidates)``.
+        self.scores: Floats = reading.scores()
+        #: Its margins, ``(num_cases,)``.
+        self.clean: Floats = answers.margins(self.scores)
 
     def _unchanged(self, number: int, outputs: Sequence[int]) -> Any:
         """Run a batch, and keep of it what there is room for."""
