@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import introspect as ix
 from benchmarks.recompute import faults, formulas
 from benchmarks.recompute.__main__ import main
-from introspect.data import grammar_cases
+from benchmarks.recompute.folder import Folder
+from benchmarks.recompute.sets import SETS
+from introspect.data import case_to_json, grammar_cases
 from introspect.runs import causal_folder, heads_folder
 from introspect.studies.coreference import Options
 
@@ -84,3 +87,24 @@ def test_the_script_ends_with_1_where_a_table_gives_another_number(
             main()
         assert ended.value.code == status
     assert "supports, L0H0: estimate is" in capsys.readouterr().out
+
+
+def test_the_correlation_that_would_have_been_found_is_recomputed(tmp_path):
+    """Occupations whose share of women has nothing to do with what heads choose."""
+    random = np.random.default_rng(0)
+    share = dict(zip(range(24), random.uniform(0, 100, 24), strict=True))
+    lines = []
+    for number, case in enumerate(grammar_cases(48)):
+        known = {
+            "occupation": f"occupation {number // 2}", "percent_female": share[number // 2],
+            "gender": ("female", "male")[number % 2], "answer": "occupation",
+        }  # fmt: skip
+        lines.append(json.dumps(json.loads(case_to_json(case)) | known))
+    (tmp_path / "cases.jsonl").write_text("\n".join(lines))
+    ix.probe("pronoun", tmp_path / "cases.jsonl", out=tmp_path / "out", options=QUICK)
+    claims = json.loads((tmp_path / "out" / "summary.json").read_text())["claims"]
+    (claim,) = (claim for claim in claims if claim["kind"] == "detectable: stereotype")
+    found = SETS["detectable: stereotype"](Folder(tmp_path / "out"), claim)
+    assert found["n"] == claim["n"] == 24
+    assert found["slack of estimate"] < 0.1
+    assert claim["estimate"] == pytest.approx(found["estimate"], abs=found["slack of estimate"])
