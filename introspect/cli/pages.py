@@ -21,13 +21,14 @@ from introspect.cli.shared import (
     command_line,
     head_names,
     load,
+    load_if_asked,
     page_out,
     show_notices,
     token_at,
     view_out,
     writing,
 )
-from introspect.errors import CaptureError, InputError
+from introspect.errors import CaptureError, InputError, IntrospectError
 
 
 class ViewKind(StrEnum):
@@ -175,9 +176,12 @@ def view(
     from introspect.views import parts_of_view, parts_wished, view_by_name
 
     heads = _heads_of(view, layer, head or [])
-    # Only a model with its LM head can write.
-    lm_head = generate is not None
-    loaded = load(model, allow_pickle=allow_pickle, strict=strict, lm_head=lm_head)
+    given: dict[str, Any] = {"allow_pickle": allow_pickle, "strict": strict}
+    if view is ViewKind.playback and generate is None:
+        loaded = load_if_asked(model, **given)
+    else:
+        # Only a model with its LM head can write.
+        loaded = load(model, **given, lm_head=generate is not None)
     if view is ViewKind.image:
         record = _pictured(loaded).capture(text)
         result: Any = _image(loaded, record, text, layer, heads)
@@ -199,11 +203,11 @@ def view(
     if view is ViewKind.coreference:
         result = _coreference(record, text, pronoun, antecedent, distractor, layer, heads)
     elif view is ViewKind.evolution:
-        later = (load(name, allow_pickle=allow_pickle, strict=strict) for name in checkpoint or ())
+        later = (load(name, **given) for name in checkpoint or ())
         records = [record, *(load_text(each).capture(text, text_pair, **options) for each in later)]
         result = _evolution(records, layer, heads)
     elif view is ViewKind.playback:
-        result = _playback(record, text if generate else None, layer, heads)
+        result = _playback(loaded, record, text, layer, heads, is_written=bool(generate))
     else:
         result = view_by_name(name, record, layer=layer, heads=heads, token=place, weights=weights)
     show_notices(record.notices)
@@ -232,11 +236,26 @@ def _captured(
     return loaded.capture(text, text_pair, **options)
 
 
-def _playback(record: Any, prompt: str | None, layer: int | None, heads: list[Any]) -> Any:
+def _playback(
+    model: Any, record: Any, text: str, layer: int | None, heads: list[Any], *, is_written: bool
+) -> Any:
+    """Build the playback view, with the likeliest tokens where the model predicts any."""
     import introspect as ix
+    from introspect.studies.lens import readings_after
 
-    head = heads[0] if heads else None
-    return ix.playback_view(record, prompt=prompt, layer=layer, head=head)
+    options: dict[str, Any] = {
+        # What an encoder-decoder writes begins with its first token.
+        "prompt": text if is_written and record.kind == "self" else None,
+        "layer": layer,
+        "head": heads[0] if heads else None,
+    }
+    # What cannot be played is refused before anything else is computed.
+    view = ix.playback_view(record, **options)
+    try:
+        return ix.playback_view(record, **options, lens=readings_after(model, record, text=text))
+    except IntrospectError as error:
+        show_notices((f"The likeliest next tokens are not shown. {error}",))
+        return view
 
 
 def _pictured(loaded: Any) -> Any:
