@@ -116,7 +116,7 @@ def view(
         list[str] | None,
         typer.Option(
             help="A head to show first: L3H1; repeatable. The pages of the neuron and steps views "
-            "hold those that are named. For the layer view a number: 1."
+            "hold those that are named. The layer view takes a number too: 1."
         ),
     ] = None,
     token: Annotated[
@@ -164,7 +164,7 @@ def view(
 ) -> None:
     """Write one interactive view."""
     _check_case_options(pronoun, antecedent, distractor)
-    _check_view_options(view, layer, head or [], weights)
+    _check_view_options(view, head or [], weights)
     case = {"--pronoun": pronoun}
     pictures = {"--target": target, "--kind": kind, "--generate": generate, "--token": token}
     _check_only(view, ViewKind.coreference, case)
@@ -181,7 +181,9 @@ def view(
         loaded = load_if_asked(model, **given)
     else:
         # Only a model with its LM head can write.
-        loaded = load(model, **given, lm_head=generate is not None)
+        given["lm_head"] = generate is not None
+        loaded = load(model, **given)
+    _check_writes(loaded, generate)
     if view is ViewKind.image:
         record = _pictured(loaded).capture(text)
         result: Any = _image(loaded, record, text, layer, heads)
@@ -214,11 +216,19 @@ def view(
     typer.echo(result.opening(token=place).save(out))
 
 
+def _check_writes(model: Any, generate: int | None) -> None:
+    if generate is not None and not getattr(model, "has_unembedding", True):
+        raise InputError(
+            f"Expected a model with an LM head for --generate, got {model.name}: it writes no "
+            "text. Name another with --model, or leave --generate out."
+        )
+
+
 def _heads_of(view: ViewKind, layer: int | None, heads: list[str]) -> list[Any]:
-    """Return the heads that are named; the layer view takes a number, in every layer."""
-    if view is not ViewKind.layer:
-        return list(head_names(layer, heads))
-    return [int(heads[0])] if heads and heads[0].isdecimal() else list(heads)
+    """Return the heads that are named; the layer view takes a number too, in every layer."""
+    if view is ViewKind.layer and heads and heads[0].isdecimal():
+        return [int(heads[0])]
+    return list(head_names(layer, heads))
 
 
 def _captured(
@@ -291,15 +301,23 @@ def _coreference(
             "Expected --pronoun and --antecedent for the coreference view. Add them, for example "
             "--pronoun it --antecedent animal."
         )
-    if layer is not None and not heads:
-        raise InputError(
-            "Expected a --head such as L3H1 for the coreference view, got --layer alone. It shows "
-            "every head of every layer: leave --layer out."
-        )
     case = ix.CorefCase.from_words(
         text, pronoun=pronoun, antecedent=antecedent, distractors=distractors or ()
     )
-    return ix.coreference_view(record, case, head=heads[0] if heads else None)
+    head = heads[0] if heads else None if layer is None else _best_of(record, case, layer)
+    return ix.coreference_view(record, case, head=head)
+
+
+def _best_of(record: Any, case: Any, layer: int) -> Any:
+    """Return the head of a layer that gives the antecedent most: the view shows every layer."""
+    from introspect.records import Head
+    from introspect.studies.coreference import CapturedText
+    from introspect.views import layer_row
+
+    layer_row(record, layer)
+    pointing = CapturedText(case, record).pointing
+    ranked = () if pointing is None else (each.head for each in pointing.ranked())
+    return next((head for head in ranked if head.layer == layer), Head(layer, 0))
 
 
 def _evolution(records: list[Any], layer: int | None, heads: list[Any]) -> Any:
@@ -330,17 +348,12 @@ def _check_none(view: ViewKind, options: dict[str, Any]) -> None:
             raise InputError(f"Expected no {name} for the {view} view. Leave it out.")
 
 
-def _check_view_options(kind: ViewKind, layer: int | None, heads: list[str], weights: str) -> None:
+def _check_view_options(kind: ViewKind, heads: list[str], weights: str) -> None:
     """Raise on options that a view would ignore."""
     several = (ViewKind.head, ViewKind.model, ViewKind.neuron, ViewKind.steps)
     if kind not in several and len(heads) > 1:
         raise InputError(
             f"Expected one --head for the {kind} view, got {len(heads)}. Name one of them."
-        )
-    if kind is ViewKind.layer and (layer is not None or any(not h.isdecimal() for h in heads)):
-        raise InputError(
-            "Expected no --layer for the layer view, and a number as --head: it shows that head of "
-            "every layer. Give for example --head 1."
         )
     if kind in NO_WEIGHTS and weights != "raw":
         raise InputError(
