@@ -201,7 +201,7 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     "aria-pressed": "false",
   });
   // Words of one language keep their order in the other's line; pieces of words stand apart.
-  const tag = isWord ? "span" : "bdi";
+  const tag = role === "differs" ? "em" : isWord ? "span" : "bdi";
   made.append(
     element(tag, { class: "word-text" }, label),
     element("small", { "aria-hidden": "true" }),
