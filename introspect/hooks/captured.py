@@ -29,12 +29,36 @@ PartByKind = Mapping[str, list[torch.Tensor]]
 NOT_COMPARED = "not compared with a run of the model as it was loaded"
 
 
+class TowersByKind(dict[str, Any]):
+    """What is held by kind where several towers attend; ``self`` is the tower of the words.
+
+    Args:
+        main: the kind of that tower.
+        held: what is held.
+    """
+
+    def __init__(self, main: str, held: Mapping[str, Any]) -> None:
+        super().__init__(held)
+        self.main = main
+
+    @staticmethod
+    def of(held: Mapping[str, Any], main: str | None) -> Mapping[str, Any]:
+        """Return the same with ``self`` as another name of the main kind, if there is one."""
+        return held if main is None else TowersByKind(main, held)
+
+    def __missing__(self, kind: str) -> Any:
+        if kind == "self" and self.main in self:
+            return self[self.main]
+        raise KeyError(kind)
+
+
 @dataclass(frozen=True, eq=False)
 class Captured:
     """The results of one run of a model.
 
     Each part is a mapping from the kind of attention (``self``; or ``encoder``, ``decoder``,
-    ``cross``) to a list over layers. A part that was not requested is empty.
+    ``cross``; or, of a model with several towers, ``vision``, ``text``, ``text-to-image`` …) to a
+    list over layers. A part that was not requested is empty.
 
     Args:
         attentions: ``(batch, num_heads, query_len, key_len)``; for selected rows

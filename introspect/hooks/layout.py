@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +14,7 @@ from introspect.changes import lock, scoped
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import accepted, run_arguments
 from introspect.hooks.interface import unedited
-from introspect.hooks.layer_index import is_encoder_decoder
+from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
 from introspect.hooks.run import products_of_own_output, run_watched
@@ -22,6 +22,8 @@ from introspect.hooks.unwrapping import transformers_model
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
+_HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "attention_heads")
+_SHARED_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,14 @@ class AttentionLayout:
         heads: the number of heads of each attention, by kind and layer.
         products: the position, in the order of a run's products and softmaxes, of each attention
             that bypasses the interface; empty for most models.
+        beside: the attentions that a run on a text alone does not compute: of pictures.
+        main: the kind of the words' attention, where other towers stand beside.
     """
 
     heads: Mapping[tuple[str, int], HeadCount]
     products: Mapping[tuple[str, int], AttentionProducts] = field(default_factory=dict)
+    beside: frozenset[tuple[str, int]] = frozenset()
+    main: str | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -77,6 +83,28 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
 
 
 def _found(module: nn.Module) -> AttentionLayout:
+    numbering = Numbering(module)
+    if numbering.towers is None:
+        return _of_run(module)
+    # Which pictures a model takes only it knows: its other towers are read from its modules.
+    all_heads = dict(_read_from_modules(numbering))
+    try:
+        layout = _of_run(module)
+    except CaptureError:
+        if not all_heads:
+            raise
+        return AttentionLayout(all_heads, beside=frozenset(all_heads), main=numbering.towers.main)
+    beside = {place: count for place, count in all_heads.items() if place not in layout.heads}
+    return replace(
+        layout,
+        heads={**layout.heads, **beside},
+        beside=frozenset(beside),
+        main=numbering.towers.main,
+    )
+
+
+def _of_run(module: nn.Module) -> AttentionLayout:
+    """Return the attentions of a run on a few tokens."""
     arguments = run_arguments(module, few_tokens(module))
     heads: dict[tuple[str, int], HeadCount] = {}
 
@@ -100,6 +128,27 @@ def _found(module: nn.Module) -> AttentionLayout:
         for place, head_count in products.items()
     }
     return AttentionLayout(counts, products)
+
+
+def _read_from_modules(numbering: Numbering) -> Iterator[tuple[tuple[str, int], HeadCount]]:
+    """Yield the attentions of towers from the modules that compute them, in their order."""
+    for module, kind in numbering.interface_modules():
+        heads = _number_of(module, _HEADS)
+        shared = _number_of(module, _SHARED_HEADS)
+        if heads is not None:
+            groups = getattr(module, "num_key_value_groups", None)
+            fewer = heads // groups if isinstance(groups, int) and groups else heads
+            place = (kind, numbering.count(module, kind))
+            yield place, HeadCount(heads, shared or fewer)
+
+
+def _number_of(module: nn.Module, names: Sequence[str]) -> int | None:
+    """Return the first number of heads that a module or its configuration has."""
+    for owner in (module, getattr(module, "config", None)):
+        for name in names:
+            if isinstance(number := getattr(owner, name, None), int):
+                return number
+    return None
 
 
 def few_tokens(module: nn.Module) -> dict[str, Any]:
