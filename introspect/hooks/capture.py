@@ -99,6 +99,7 @@ def capture(
             chosen, observation.has_rows, observation.see, length=num_tokens(arguments)
         )
         output = run_watched(module, arguments, observation, watcher)
+        observation.check_rows()
     except RowsNotRecomputableError:
         again = Observation(module, layers, heads, dtype, kind=kind, is_of_words=True)
         return _with_rows(_capture_whole(module, arguments, wanted, again), chosen)
@@ -313,6 +314,7 @@ def stream(
         length = num_tokens(arguments)
         watcher = RowWatcher(chosen, observation.has_rows, observation.see, counted, length=length)
         run_watched(module, arguments, observation, watcher)
+        observation.check_rows()
         observation.check(module)
         route, errors = ROWS_ROUTE, watcher.output_errors
     return observation.layers, certificate_of(module, {}, route, errors)

@@ -217,15 +217,22 @@ def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | No
     return largest_of(differences)
 
 
+# What a model returns beside its results, or only if it is asked.
+_NO_RESULTS = ("attentions", "hidden_states", "past_key_values", "loss")
+
+
 def _tensors(output: Any) -> Iterator[torch.Tensor]:
     """Yield the model's results, without what a capture adds or leaves out."""
     if torch.is_tensor(output):
         yield output
     if isinstance(output, tuple) and output and torch.is_tensor(output[0]):
         yield output[0]
-    for name in ("last_hidden_state", "logits"):
-        value = output.get(name) if hasattr(output, "get") else None
-        if value is not None:
+    if not hasattr(output, "get"):
+        return
+    first = [name for name in ("last_hidden_state", "logits") if output.get(name) is not None]
+    # Two towers have neither: what they make of the picture and the words is compared.
+    for name in first or [name for name in output if not name.endswith(_NO_RESULTS)]:
+        if torch.is_tensor(value := output[name]) and value.is_floating_point():
             yield value
 
 

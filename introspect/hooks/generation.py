@@ -82,7 +82,7 @@ def capture_generation(
             f"{type(module).__name__}. Load it with its LM head: ix.load(name, lm_head=True)."
         )
     arguments = {**run_arguments(module, inputs), "use_cache": True, **_merged(options)}
-    if "attention_mask" in taken_by(module):
+    if "attention_mask" in taken_by(module) and "input_ids" in arguments:
         arguments.setdefault("attention_mask", torch.ones_like(arguments["input_ids"]))
     _check_options(module, arguments)
     try:
@@ -172,7 +172,7 @@ def _watched(
             raise _NothingSeenError
         if not steps:
             observation.check(module)
-        if observation.main_kind is None and (note := observation.tower_note):
+        if not observation.has_towers and (note := observation.tower_note):
             raise CaptureError(
                 f"Expected the attention of one tower while {type(module).__name__} writes, got "
                 f"that of several: {note}. Leave the picture out, or capture without generating."
@@ -202,6 +202,13 @@ def _own(
     module: nn.Module, arguments: dict[str, Any], observation: Observation
 ) -> tuple[torch.Tensor, _Steps]:
     """Generate a text; return the sequence and each run's attention as the model returns it."""
+    if len([name for name in observation.towers_of_words if name]) > 1:
+        raise CaptureError(
+            f"Expected one tower that reads words, to tell whose attention "
+            f"{type(module).__name__} returns while it writes, got "
+            f"{', '.join(observation.towers_of_words)}. Capture the question with its answer "
+            "instead, without generating."
+        )
     with torch.no_grad(), borrowed_attention(module, "eager"):
         returned = {"output_attentions": True, "return_dict_in_generate": True}
         output = _written(module, _merged({**arguments, **returned}))
@@ -218,6 +225,7 @@ def _own(
             ]
             if chosen:
                 steps[index] = {**steps[index], name: chosen}
+                observation.mark(name, [number for number, _ in chosen])
     return _as_sequence(output.sequences), steps
 
 

@@ -21,6 +21,8 @@ from introspect.hooks.unwrapping import models_inside
 
 # An attention module attends to another sequence if it received one of these arguments.
 _OTHER_SEQUENCE = ("key_value_states", "encoder_hidden_states", "cross_attention_states")
+# Where it stands in its tower, if that says so.
+_CROSS_PLACE = re.compile("cross_?att|encoder_att|encdec|x_att", re.IGNORECASE)
 # One that received this computes the attention of several pictures or windows, one after the other.
 _PACKED = ("cu_seqlens",)
 
@@ -170,8 +172,10 @@ class Numbering:
         """
         for module, path in self._paths.items():
             if uses_interface(type(module).forward):
-                is_cross = _is_cross(module) or bool(re.search("cross_?att|encoder_att", path))
+                is_cross = _is_cross(module) or bool(_CROSS_PLACE.search(path))
+                is_cross |= "context" in inspect.signature(type(module).forward).parameters
                 self._attends_elsewhere[module] = is_cross
+                self._order = []
                 yield module, self.kind(module)
 
     def is_main(self, kind: str) -> bool:

@@ -11,7 +11,7 @@ from introspect.changes import Changes
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
 from introspect.hooks.layer_index import Numbering
-from introspect.hooks.watchers import Parts
+from introspect.hooks.watchers import Parts, RowsNotRecomputableError
 from introspect.records import CAPTURE_PARTS
 
 #: The names under which a model returns each kind of attention itself.
@@ -78,6 +78,7 @@ class Observation:
         # The size of the batch of each kind.
         self._batches: dict[str, int] = {}
         self._first_note = ""
+        self._is_watched = True
 
     def attach(self, changes: Changes) -> None:
         """Record which modules receive another sequence, as long as the changes last."""
@@ -96,6 +97,22 @@ class Observation:
     def is_main(self, kind: str) -> bool:
         """Return whether a kind is of the words, or of the only text."""
         return self._numbering.is_main(kind)
+
+    @property
+    def has_towers(self) -> bool:
+        """Whether several towers attend, each with a kind of its own."""
+        return self._numbering.towers is not None
+
+    @property
+    def towers_of_words(self) -> list[str]:
+        """The names of the towers that read words, where there are several towers."""
+        towers = self._numbering.towers
+        return [] if towers is None else [n for n in towers.names if n.startswith("text")]
+
+    def mark(self, kind: str, numbers: Sequence[int]) -> None:
+        """Note layers that the model has returned itself, of towers that nobody watched."""
+        self._seen[kind] = list(numbers)
+        self._is_watched = False
 
     @property
     def main_kind(self) -> str | None:
@@ -194,6 +211,8 @@ class Observation:
         note = f"layers are numbered within each tower: {', '.join(seen)}"
         idle = [name for name in self.unseen_towers if not self._numbering.runs.get(name)]
         hidden = [name for name in self.unseen_towers if name not in idle]
+        if not self._is_watched and idle + hidden:
+            return f"{note}; not seen: {', '.join(self.unseen_towers)}"
         if idle:
             note += f"; not seen, as these inputs do not run it: {', '.join(idle)}"
         if hidden:
@@ -221,9 +240,12 @@ class Observation:
         ]
 
     def may_have_run(self, tower: str) -> bool:
-        """Return whether a tower that is meant may have run; that of the words always does."""
-        has_run = tower == self.main_kind or bool(self._numbering.runs.get(tower))
-        return has_run and (self._kind is None or self._kind.startswith(tower))
+        """Return whether a tower may have run: that of the words always does."""
+        return tower == self.main_kind or bool(self._numbering.runs.get(tower))
+
+    def is_meant_tower(self, tower: str) -> bool:
+        """Return whether a tower's own attention, or that to another, is asked for."""
+        return self._is_meant(tower) or (self._kind or "").startswith((f"{tower}-to-", f"{tower}#"))
 
     def place_of(self, module: nn.Module) -> tuple[str, int]:
         """Return the kind and the number of a layer whose attention came from its own output."""
@@ -295,6 +317,15 @@ class Observation:
                 layers = self.parts[name][kind]
                 added = self._chosen_heads(name, parts[name]).to(layers[-1].dtype)
                 layers[-1] = torch.cat([layers[-1], added], dim=-1)
+
+    def check_rows(self) -> None:
+        """Raise an error if no row was computed beside: the model computes attention by itself.
+
+        Raises:
+            RowsNotRecomputableError: rows are to be taken from the whole patterns.
+        """
+        if not any(map(self._is_meant, self._seen)):
+            raise RowsNotRecomputableError("its attention is not computed through the interface")
 
     def check(self, module: nn.Module) -> None:
         """Raise an error if no attention was seen, or a requested layer was not."""

@@ -102,6 +102,8 @@ def observe_modules(
     """
     towers = [name for name in observation.unseen_towers if observation.may_have_run(name)]
     modules = [each for each in observation.modules_of(towers) if attends(each)]
+    if not any(map(observation.is_meant_tower, towers)):
+        return []
     returned: list[tuple[str, int, torch.Tensor]] = []
 
     def note(part: nn.Module, _: Any, output: Any) -> None:
@@ -110,8 +112,6 @@ def observe_modules(
         if weights is not None and not any(weights is one for *_, one in returned):
             returned.append((*observation.place_of(part), weights))
 
-    if not modules:
-        return []
     observation.run_again()
     with ProductTrace() as trace, Changes() as changes:
         hook_after(changes, modules, note)

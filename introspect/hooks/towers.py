@@ -107,12 +107,12 @@ def find_towers(model: nn.Module) -> Towers | None:
         return None
     reader = _reader(model, towers)
     others = tuple(each for each in towers if each is not reader)
-    if getattr(model.config, "is_encoder_decoder", False):
-        others = tuple(_beside_sides(model, others))
-        return Towers(None, model, others) if others else None
-    main = None if reader is None else reader.name
     part = reader.tops[0] if reader is not None and len(reader.tops) == 1 else model
     inner = _encoder_decoder_in(part)
+    if getattr(model.config, "is_encoder_decoder", False):
+        others = tuple(_beside_sides(model, others))
+        return Towers(None, inner or model, others) if others else None
+    main = None if reader is None else reader.name
     return Towers(None if inner else main, inner or part, others)
 
 
@@ -127,8 +127,9 @@ def _towers_in(model: nn.Module) -> list[Tower]:
         for tower in _taken_apart(Tower(_name(config, label, top), label, (top,)))
     ]
     of_trunk: dict[str, list[nn.Module]] = {}
+    beside = {module for tower in found for module in tower.modules()}
     for path, module in model.named_modules():
-        if module in trunk and attends(module) and not _has_inner(module, trunk):
+        if module not in beside and attends(module) and not _has_inner(module):
             of_trunk.setdefault(_list_of(path), []).append(module)
     is_named = any(tower.name.startswith("text") for tower in found)
     if not is_named and of_trunk:
@@ -152,12 +153,18 @@ def _beside(part: nn.Module, trunk: set[nn.Module], label: str) -> Iterator[tupl
         inner = label if name.isdigit() else name
         if child in trunk:
             yield from _beside(child, trunk, inner)
-        elif any(attends(module) for module in child.modules()):
+        elif not _is_list_of_trunk(child) and any(attends(module) for module in child.modules()):
             yield inner, child
 
 
-def _has_inner(module: nn.Module, trunk: set[nn.Module]) -> bool:
-    return any(each in trunk and attends(each) for each in module.modules() if each is not module)
+def _is_list_of_trunk(child: nn.Module) -> bool:
+    """Return whether these are layers that read no configuration: they are the model's own."""
+    is_list = isinstance(child, nn.ModuleList)
+    return is_list and all(vars(each).get("config") is None for each in child.modules())
+
+
+def _has_inner(module: nn.Module) -> bool:
+    return any(attends(each) for each in module.modules() if each is not module)
 
 
 def _taken_apart(tower: Tower) -> list[Tower]:
@@ -187,14 +194,14 @@ def _name(config: Any, label: str, top: nn.Module) -> str:
 
 def _clean(name: str) -> str:
     short = _SUFFIXES.sub("", _SUFFIXES.sub("", name)) or name
-    return _RENAMED.get(short, short).replace("_", "-")
+    return _RENAMED.get(short, short).replace("_to_", "_").replace("_", "-")
 
 
 def _distinct(towers: list[Tower]) -> list[Tower]:
     """Return the towers under names of which each stands once."""
     names = [tower.name for tower in towers]
     named = [
-        replace(tower, name=tower.label.replace("_", "-"))
+        replace(tower, name=_clean(tower.label))
         if names.count(tower.name) > 1 and tower.label
         else tower
         for tower in towers

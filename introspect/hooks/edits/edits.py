@@ -259,7 +259,10 @@ class InterfaceEditor:
             return call
         place = self._numbering.place(call)
         kind = kind_of_all_runs(place.kind)
-        if (kind, place.layer) not in self._layout.heads:
+        if self._numbering.towers is not None and kind not in {edit.kind for edit in self._edits}:
+            return call
+        own = self._layout.modules.get((kind, place.layer), call.module)
+        if (kind, place.layer) not in self._layout.heads or own is not call.module:
             raise CaptureError(
                 f"Expected one run of {type(self._module).__name__} at a time, to tell its layers "
                 f"apart, but it computes a {kind} attention beyond those it has: a part of "
