@@ -168,6 +168,8 @@ def _watched(
     steps: _Steps = []
 
     def end_of_run(*_: Any) -> None:
+        if observation.has_seen_nothing and steps:
+            return  # the part that reads the words has ended already
         if observation.has_seen_nothing or observation.main_kind in observation.unseen_towers:
             raise _NothingSeenError
         if not steps:
@@ -185,7 +187,8 @@ def _watched(
         Changes() as changes,
         watching(watcher),
     ):
-        hook_after(changes, [observation.reader], end_of_run)
+        # Some write by the part that reads the words alone, others by all of the model.
+        hook_after(changes, {observation.reader, module}, end_of_run)
         observation.attach(changes)
         sequence = _written(module, arguments)
     return _as_sequence(sequence), steps, watcher.output_errors

@@ -103,17 +103,33 @@ def find_towers(model: nn.Module) -> Towers | None:
         model: the transformers model.
     """
     towers = _distinct(_towers_in(model))
-    if len(towers) < 2 or not any(sense_of(tower.name) for tower in towers):
+    if not _are_several(towers):
         return None
     reader = _reader(model, towers)
-    others = tuple(each for each in towers if each is not reader)
+    others = tuple(each for each in towers if each is not reader and each.name != "self")
     part = reader.tops[0] if reader is not None and len(reader.tops) == 1 else model
     inner = _encoder_decoder_in(part)
     if getattr(model.config, "is_encoder_decoder", False):
         others = tuple(_beside_sides(model, others))
         return Towers(None, inner or model, others) if others else None
+    others = tuple(_renamed(each) for each in others)
     main = None if reader is None else reader.name
     return Towers(None if inner else main, inner or part, others)
+
+
+def _are_several(towers: list[Tower]) -> bool:
+    """Return whether towers read different things, and are not the parts of one reader of text."""
+    is_of_words = any(tower.name.startswith("text") for tower in towers)
+    return len(towers) > 1 and (is_of_words or any(sense_of(each.name) for each in towers))
+
+
+def _renamed(tower: Tower) -> Tower:
+    """Return a tower under a name that is not one of a side of an encoder-decoder."""
+    if tower.name not in _SIDES:
+        return tower
+    sense = sense_of(type(tower.tops[0]).__name__.lower())
+    named = {"image": "vision"}.get(sense or "", sense)
+    return replace(tower, name=named or f"{tower.name}-tower")
 
 
 def _towers_in(model: nn.Module) -> list[Tower]:
@@ -134,7 +150,7 @@ def _towers_in(model: nn.Module) -> list[Tower]:
     is_named = any(tower.name.startswith("text") for tower in found)
     if not is_named and of_trunk:
         tops = tuple(module for modules in of_trunk.values() for module in modules)
-        return [*found, Tower("text", "", tops)]
+        return [*found, Tower("text" if _embeddings_of(model) else "self", "", tops)]
     return [*found, *(Tower(_clean(n), n, tuple(tops)) for n, tops in of_trunk.items())]
 
 
@@ -153,14 +169,17 @@ def _beside(part: nn.Module, trunk: set[nn.Module], label: str) -> Iterator[tupl
         inner = label if name.isdigit() else name
         if child in trunk:
             yield from _beside(child, trunk, inner)
-        elif not _is_list_of_trunk(child) and any(attends(module) for module in child.modules()):
+        elif not _is_of_trunk(child) and any(attends(module) for module in child.modules()):
             yield inner, child
 
 
-def _is_list_of_trunk(child: nn.Module) -> bool:
-    """Return whether these are layers that read no configuration: they are the model's own."""
-    is_list = isinstance(child, nn.ModuleList)
-    return is_list and all(vars(each).get("config") is None for each in child.modules())
+def _is_of_trunk(child: nn.Module) -> bool:
+    """Return whether these are layers, or one attention, that read no configuration of their own.
+
+    They are the model's own then, and no tower beside.
+    """
+    is_part = isinstance(child, nn.ModuleList) or attends(child)
+    return is_part and all(vars(each).get("config") is None for each in child.modules())
 
 
 def _has_inner(module: nn.Module) -> bool:
@@ -168,16 +187,18 @@ def _has_inner(module: nn.Module) -> bool:
 
 
 def _taken_apart(tower: Tower) -> list[Tower]:
-    """Return the towers of a part that is itself made of several; its words keep its name."""
+    """Return the towers of a part that is itself made of several; words in a side have its name."""
     (top,) = tower.tops
     if not getattr(vars(top).get("config"), "sub_configs", None):
         return [tower]
     inner = _towers_in(top)
-    if len(inner) < 2 or not any(sense_of(each.name) for each in inner):
+    if not _are_several(inner):
         return [tower]
     reader = _reader(top, inner)
     if sense_of(tower.name) or getattr(top.config, "is_encoder_decoder", False):
         return [tower]  # a tower of several nets for one picture stays one
+    if tower.name not in _SIDES:
+        return inner
     return [replace(each, name=tower.name) if each is reader else each for each in inner]
 
 
@@ -214,15 +235,20 @@ def _distinct(towers: list[Tower]) -> list[Tower]:
 
 def _reader(model: Any, towers: list[Tower]) -> Tower | None:
     """Return the tower of the words: that of their embeddings, or that which is called text."""
-    try:
-        embeddings = model.get_input_embeddings()
-    except (AttributeError, NotImplementedError):
-        embeddings = None
-    if isinstance(embeddings, nn.Embedding):
+    if embeddings := _embeddings_of(model):
         for tower in towers:
             if not sense_of(tower.name) and any(each is embeddings for each in tower.modules()):
                 return tower
     return next((tower for tower in towers if tower.name.startswith("text")), None)
+
+
+def _embeddings_of(model: Any) -> nn.Embedding | None:
+    """Return the embeddings of a model's words, if it reads any."""
+    try:
+        embeddings = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return embeddings if isinstance(embeddings, nn.Embedding) else None
 
 
 def _beside_sides(model: Any, towers: tuple[Tower, ...]) -> Iterator[Tower]:
