@@ -25,7 +25,7 @@ Place = tuple[str, int]
 
 
 def open_gates(module: nn.Module) -> dict[Place, torch.Tensor]:
-    """Return a gate of 1 for every head that reads a text, which leaves the model unchanged.
+    """Return a gate of 1 for every head over a text, which leaves the model unchanged.
 
     Returns:
         ``(num_heads,)`` for each attention, with the dtype and device of the weights.

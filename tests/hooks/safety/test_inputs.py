@@ -7,7 +7,7 @@ import torch
 import transformers as tf
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import capture, capture_generation, interface, verify
+from introspect.hooks import capture, interface, verify
 from tests import models_zoo as zoo
 from tests.closeness import assert_close
 
@@ -182,7 +182,7 @@ def test_an_output_that_is_another_when_it_is_watched_is_refused(monkeypatch):
 # --- several towers -----------------------------------------------------------------------------
 
 
-def test_layers_are_refused_where_one_text_runs_through_several_towers():
+def test_one_text_that_runs_through_several_towers_has_one_list_of_layers():
     part = {
         "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
         "intermediate_size": 32, "num_key_value_heads": 2,
@@ -195,9 +195,9 @@ def test_layers_are_refused_where_one_text_runs_through_several_towers():
     )  # fmt: skip
     torch.manual_seed(0)
     model, inputs = tf.BltModel(config).eval(), {"input_ids": torch.arange(5, 12)[None]}
-    with pytest.raises(CaptureError, match="layers of one tower"):
-        capture(model, inputs, layers=[1])
-    assert "0–1 of BltPatcherConfig" in capture(model, inputs).certificate.note
+    captured = capture(model, inputs)
+    assert captured.layers["self"] == list(range(8))
+    assert "0–1 of BltPatcherConfig" in captured.certificate.note
 
 
 @pytest.mark.parametrize("rows", [[LENGTH], [-1], []])
