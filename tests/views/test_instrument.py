@@ -332,15 +332,11 @@ def test_one_other_word_is_one(open_page):
 
 @pytest.mark.parametrize("width", [1440, 640, 480])
 def test_no_number_and_no_special_token_is_cut_into_lines(open_page, width):
-    weights = torch.full((1, 1, 16, 16), 1 / 16)
-    names = [
-        "[CLS]",
-        *"a much longer sentence , with commas , and words , so ... !".split(),
-        "[SEP]",
-    ]
-    tokens = TokenSequence(
-        tokens=tuple(names[:16]), special_tokens_mask=tuple(name[0] == "[" for name in names[:16])
-    )
+    text = "[CLS] a much longer sentence , with commas , and words , so … ! [SEP]"
+    names = tuple(text.split())
+    weights = torch.full((1, 1, len(names), len(names)), 1 / len(names))
+    special = tuple(name.startswith("[") for name in names)
+    tokens = TokenSequence(tokens=names, special_tokens_mask=special)
     page = open_page(
         head_view(AttentionRecord.from_tensors(weights, tokens), token=1).to_html(), width=width
     )

@@ -12,6 +12,9 @@ const LEAST_WRITTEN = 0.02;
 const FEW_LINES = 3;
 const MOST_ARCS = 5;
 
+// A comma or a full stop is narrower than its number, which would touch that of the word before it.
+const MARK = /^\p{P}$/u;
+
 /** How much room a text leaves its lines: less, the longer it is. */
 const SIZES = [
   [40, "short"],
@@ -198,6 +201,7 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     "data-role": role,
     "data-kind": isSpecial ? "special token" : null,
     "data-unknown": isUnknown ? "true" : null,
+    "data-mark": MARK.test(label) ? "true" : null,
     "aria-pressed": "false",
   });
   // Words of one language keep their order in the other's line; pieces of words stand apart.
