@@ -99,7 +99,37 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Examples": "示例",
         "Loading {name} …": "正在加载 {name} …",
         "Load this model": "加载此模型",
+        "Flow view": "信息流视图",
+        # Playback and pictures
+        "Playback": "回放",
+        "A picture": "图片",
+        "The text as a model reads or writes it, one token after the other.": (
+            "逐个词元回放模型读取或生成文本的过程。"
+        ),
+        "What every head attends to in a picture.": "查看每个注意力头在图片中关注什么。",
+        "Tokens that the model writes": "由模型生成的词元数",
+        "0 plays the text alone, or the target of an encoder-decoder.": (
+            "0 表示只回放文本本身；对编码器-解码器，则回放目标文本。"
+        ),
+        "Only a text that is read from left to right can be played. Models that do so are "
+        "induction, shortcut and reversal with a target, and all that write.": (
+            "只有从左到右读取的文本才能回放。这样的模型有 induction、shortcut、带目标文本的 "
+            "reversal，以及所有生成模型。"
+        ),
+        "Model of pictures: hub id or folder": "图片模型：hub 模型名或文件夹",
+        "Picture": "图片",
+        "Choose a picture, and name a model that reads pictures, such as "
+        "google/vit-base-patch16-224 or a folder of this machine.": (
+            "请选择一张图片，并填写读取图片的模型，例如 google/vit-base-patch16-224 或本机的"
+            "文件夹。"
+        ),
+        "Image view": "图片视图",
         # The logit lens and the roles of heads
+        "Own texts, one per line": "自己的文本，每行一段",
+        "Also says what shapes the patterns of the heads have on these texts, and how fast "
+        "a loss changes with each head, where the model predicts words.": (
+            "还会给出各头在这些文本上的注意力模式形状；若模型能预测词，还给出损失随各头变化的快慢。"
+        ),
         "Logit lens": "Logit 透镜",
         "Roles of heads": "头的角色",
         "What the model would predict after each layer, and which heads contribute to it.": (

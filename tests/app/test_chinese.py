@@ -16,6 +16,8 @@ PAGES = (
     ("removal.py", "消融注意力头"),
     ("comparison.py", "比较"),
     ("lens.py", "Logit 透镜"),
+    ("playback.py", "回放"),
+    ("picture.py", "图片"),
     ("roles.py", "头的角色"),
     ("sets.py", "案例集"),
 )
@@ -57,7 +59,8 @@ def test_every_page_is_there_in_chinese_and_back(app):
     assert page.dataframe[0].value.iloc[0]["head"] == "L3H1"
     page.segmented_control(key="language").set_value(LANGUAGES[0]).run()
     assert page.title[0].value == "A pronoun"
-    assert page.pills(key=f"pronoun {page.text_area(key='text').value}").value == 7
+    word = f"word 7 {page.text_area(key='text').value}"
+    assert page.button(key=word).label == ":primary-background[it]"
 
 
 def test_views_are_told_their_chinese(app):
