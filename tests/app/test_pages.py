@@ -472,7 +472,7 @@ def test_roles_of_heads_are_measured(app):
     assert errors(page) == []
     (shown,) = frames(page)
     assert "induction head" in shown
-    assert [area.key for area in page.text_area] == []
+    assert [area.key for area in page.text_area] == ["texts"]
 
 
 def test_a_small_file_is_probed(app):
