@@ -291,14 +291,14 @@ MOST_STOPS = 26
 
 
 def test_no_list_is_more_than_one_stop_of_the_tab_key(open_page):
-    record = record_with_parts([f"word{i}" for i in range(128)], heads=16, layers=12)
+    record = record_with_parts([f"word{i}" for i in range(128)], heads=16)
     text = "Ann saw Bo so she left"
     case = CorefCase.from_words(text, pronoun="she", antecedent="Ann", distractors=["Bo"])
     document = Document("All views")
     views = [
         *views_of(record),
         playback_view(record_with_parts([f"word{i}" for i in range(128)], causal=True)),
-        coreference_view(record_of(text, layers=12, heads=12), case),
+        coreference_view(record_of(text, heads=16), case),
         image_view_of(),
         logit_view(table_of_logits()),
         evolution_view([record_of(seed=seed) for seed in range(3)]),
