@@ -3,6 +3,7 @@ from .bundle import template as template
 from .codec import LARGEST_DENSE as LARGEST_DENSE
 from .codec import kept_of as kept_of
 from .document import FRAME_HEIGHT as FRAME_HEIGHT
+from .document import Choice as Choice
 from .document import Document as Document
 from .document import Instrument as Instrument
 from .document import Measure as Measure

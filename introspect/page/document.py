@@ -136,29 +136,24 @@ class Measure:
     digits: int = 2
 
 
-@dataclass(frozen=True, eq=False)
-class Instrument:
-    """The text of a record as words to choose from, with a strip of all its heads.
-
-    What is chosen in it is chosen for every view of the record on the page.
+@dataclass(frozen=True)
+class Choice:
+    """What a view shows first; ``None`` for what it does not say.
 
     Args:
-        record: the attention.
-        layer: the layer of the head chosen first.
-        head: its number.
-        query: the token that attends, chosen first; ``None`` for none.
-        key: the token attended to, chosen first; ``None`` for none.
-        weights: the weights shown first: ``raw``, ``renormalized`` or the name of a method.
+        layer: the layer of a head, by the model's own number.
+        head: the number of a head in it.
+        query: the token that attends.
+        key: the token attended to.
+        weights: ``raw``, ``renormalized`` or the name of a method.
         granularity: ``word`` or ``token``.
         roles: what tokens are in a case: ``pronoun``, ``antecedent`` or ``distractor``.
-        measures: other numbers of the heads, the one shown first before the others.
+        measures: numbers of the heads beside those of the two words, the first shown first.
         methods: the methods offered beside the record's own weights.
-        pair: what each head gives from the one token chosen first to the other, where both are.
     """
 
-    record: AttentionRecord
-    layer: int
-    head: int
+    layer: int | None = None
+    head: int | None = None
     query: int | None = None
     key: int | None = None
     weights: str = "raw"
@@ -166,6 +161,21 @@ class Instrument:
     roles: Mapping[int, str] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     methods: Sequence[str] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Instrument(Choice):
+    """The text of a record as words to choose from, with a strip of all its heads.
+
+    What is chosen in it is chosen for every view of the record on the page. It is a choice in which
+    layer and head are known, and the words where there are two.
+
+    Args:
+        record: the attention.
+        pair: what each head gives from the one token chosen first to the other, where both are.
+    """
+
+    record: AttentionRecord
     pair: Measure | None = None
 
     @property
@@ -176,6 +186,7 @@ class Instrument:
     @property
     def state(self) -> dict[str, Any]:
         """What the script is given."""
+        assert self.layer is not None, "a head is chosen first"
         return {
             "first": {
                 "row": self.record.layers.index(self.layer),

@@ -16,10 +16,10 @@ import pandas as pd
 from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.io import check_view_file, save_file
-from introspect.page import FRAME_HEIGHT, Document, Section, framed, kept_of
+from introspect.page import FRAME_HEIGHT, Choice, Document, Section, framed, kept_of
 from introspect.records import METHODS, AttentionRecord, Head
 from introspect.text import shortened, visible_text, whole
-from introspect.views.given import Choice, instrument
+from introspect.views.given import instrument
 from introspect.views.shown import is_in_notebook, rendered, show_in_browser, show_in_notebook
 from introspect.views.svg import plain_of, svg_of
 

@@ -13,7 +13,7 @@ import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
-from introspect.page import Section, kept_of
+from introspect.page import Choice, Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, shortened, signed, visible_text, whole
 from introspect.views.base import View, joined_texts, plotly_text
@@ -31,7 +31,7 @@ from introspect.views.differences import (
     match_better_by_word,
     placed,
 )
-from introspect.views.given import Choice, layer_row, shown_record
+from introspect.views.given import layer_row, shown_record
 from introspect.views.heatmap import axis_of, tick_labels
 from introspect.views.palette import DIVERGING, INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar

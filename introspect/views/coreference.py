@@ -12,12 +12,12 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import mention_shares
-from introspect.page import Measure, Section
+from introspect.page import Choice, Measure, Section
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, mention_pieces
 from introspect.studies.coreference import DIRECTIONS, Direction, DirectionScores, score_case
 from introspect.text import CorefCase, Span, decimal, segment_words, signed, visible
 from introspect.views.base import View, plotly_text
-from introspect.views.given import Choice, layer_row, shown_record
+from introspect.views.given import layer_row, shown_record
 from introspect.views.head import hidden_head_view
 from introspect.views.palette import ACCENT, DIVERGING, INK, MUTED, RIVAL, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import NUMBER_TICKS

@@ -13,7 +13,7 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import largest_passing, passing, widest_paths
-from introspect.page import Section
+from introspect.page import Choice, Section
 from introspect.records import (
     LARGEST_SHOWN,
     METHODS,
@@ -28,7 +28,6 @@ from introspect.text import counted, percent, shortened, visible, whole
 from introspect.views.base import View, plotly_text
 from introspect.views.flow_figure import Readings, flow_figure
 from introspect.views.given import (
-    Choice,
     Tokens,
     first_token,
     head_number,

@@ -11,7 +11,7 @@ import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
-from introspect.page import Document, Section
+from introspect.page import Choice, Document, Section
 from introspect.records import (
     AttentionRecord,
     Head,
@@ -24,7 +24,6 @@ from introspect.records import (
 from introspect.text import decimal, listed, quantity, shortened, visible, whole
 from introspect.views.base import LONGEST_TOKEN, View, plotly_text
 from introspect.views.given import (
-    Choice,
     first_token,
     head_number,
     instrument,

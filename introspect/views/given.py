@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from introspect.calls import kind_of_thing
 from introspect.errors import RecordError, SelectionError
 from introspect.functional import merge_pieces
+from introspect.page import Choice as Choice
 from introspect.page import Instrument, Measure
 from introspect.records import (
     LARGEST_SHOWN,
@@ -259,33 +260,6 @@ def whole_words(weights: str, layer: int) -> str:
     return f"{method.label[:1].upper()}{method.label[1:]}, {where}, all heads together"
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a view shows first; ``None`` for what it does not say.
-
-    Args:
-        layer: the layer of a head, by the model's own number.
-        head: the number of a head in it.
-        query: the token that attends.
-        key: the token attended to.
-        weights: ``raw``, ``renormalized`` or the name of a method.
-        granularity: ``word`` or ``token``.
-        roles: what tokens are in a case.
-        measures: numbers of the heads beside those of the two words.
-        methods: the methods that the view offers.
-    """
-
-    layer: int | None = None
-    head: int | None = None
-    query: int | None = None
-    key: int | None = None
-    weights: str = "raw"
-    granularity: str = "word"
-    roles: Mapping[int, str] = field(default_factory=dict)
-    measures: Sequence[Measure] = ()
-    methods: Sequence[str] = ()
-
-
 def instrument(record: AttentionRecord, choice: Choice | None = None) -> Instrument:
     """Return the instrument of a record; what the choice leaves open is the strongest there is.
 
@@ -306,19 +280,8 @@ def instrument(record: AttentionRecord, choice: Choice | None = None) -> Instrum
         row, head, query, key = _strongest(record, query, key, row, head)
     assert row is not None
     assert head is not None
-    return Instrument(
-        record=record,
-        layer=record.layers[row],
-        head=head,
-        query=query,
-        key=key,
-        weights=choice.weights,
-        granularity=choice.granularity,
-        roles=choice.roles,
-        measures=choice.measures,
-        methods=choice.methods,
-        pair=_pair(record, query, key),
-    )
+    chosen = replace(choice, layer=record.layers[row], head=head, query=query, key=key)
+    return Instrument(record=record, pair=_pair(record, query, key), **vars(chosen))
 
 
 def _pair(record: AttentionRecord, query: int | None, key: int | None) -> Measure | None:

@@ -11,7 +11,7 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import renormalized
-from introspect.page import Section
+from introspect.page import Choice, Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, quantity, shortened, visible
 from introspect.views.base import LONGEST_TOKEN, View, plotly_text
@@ -19,7 +19,6 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
-    Choice,
     Tokens,
     by_method,
     checked_records,

@@ -10,7 +10,7 @@ import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
-from introspect.page import Section
+from introspect.page import Choice, Section
 from introspect.records import METHODS, AttentionRecord, Head, HeadLike
 from introspect.text import shortened, visible
 from introspect.views.base import View, plotly_text
@@ -18,7 +18,6 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
-    Choice,
     Tokens,
     by_method,
     checked_weights,

@@ -9,7 +9,7 @@ import torch
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
-from introspect.page import Section
+from introspect.page import Choice, Section
 from introspect.records import (
     LARGEST_SHOWN,
     METHODS,
@@ -25,7 +25,6 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
-    Choice,
     Tokens,
     by_method,
     checked_weights,

@@ -15,7 +15,7 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import entropy, mass_on, offset_mass
-from introspect.page import Section, kept_of
+from introspect.page import Choice, Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, listed_heads
 from introspect.text import counted
 from introspect.views.base import View
@@ -23,7 +23,6 @@ from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
     RAW,
-    Choice,
     Tokens,
     by_method,
     checked_weights,

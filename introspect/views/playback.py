@@ -9,11 +9,11 @@ import pandas as pd
 
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
-from introspect.page import Section
+from introspect.page import Choice, Section
 from introspect.records import AttentionRecord, HeadLike, why_not_square
 from introspect.text import counted, visible
 from introspect.views.base import View
-from introspect.views.given import Choice, head_number, layer_row, named_head, shown_record
+from introspect.views.given import head_number, layer_row, named_head, shown_record
 from introspect.views.heatmap import axis_of, head_words, tick_labels
 from introspect.views.lens import lens_view
 from introspect.views.palette import INK, SEQUENTIAL, themed

@@ -3,7 +3,8 @@ import { announce, element, escaped } from "./dom.js";
 import { fileName, smallPrint } from "./export-words.js";
 import { colorOf } from "./theme.js";
 
-const SCALE = 3;
+/** Pixels of a PNG for each of the screen. */
+export const SCALE = 3;
 // The small print below a picture: its letters, the room for them, how wide one is.
 const LETTERS = 10;
 const ROOM = 24;
@@ -24,29 +25,48 @@ export function noteRecord(section, record) {
  * @param {() => {head?: string, weights?: string}} of which head is seen, by which weights
  */
 export function exportButtons(name, figure, of = () => ({})) {
+  const root = saveButtons("export", "Save the figure", (format) => {
+    const section = root.closest("section[data-view]");
+    return figureFile(section, name, format, figure(), of());
+  });
+  return root;
+}
+
+/**
+ * Two buttons, and what is said when one of them was pressed.
+ * @param {string} prefix of the buttons' names
+ * @param {string} label what they do, for readers of the screen
+ * @param {(format: string) => Promise<{address: string, file: string}>} make the picture
+ */
+export function saveButtons(prefix, label, make) {
   const said = element("output", { class: "note" });
   const buttons = ["svg", "png"].map((format) => {
-    const button = element(
-      "button",
-      { type: "button", class: "plain", name: `export-${format}` },
-      format.toUpperCase(),
-    );
-    button.setAttribute("aria-label", `Save as ${format.toUpperCase()}`);
+    const words = format.toUpperCase();
+    const attributes = { type: "button", class: "plain", name: `${prefix}-${format}` };
+    const button = element("button", { ...attributes, "aria-label": `Save as ${words}` }, words);
     button.addEventListener("click", async () => {
-      const section = button.closest("section[data-view]");
-      said.textContent = await save(section, name, format, figure(), of());
+      said.textContent = offer(await make(format));
     });
     return button;
   });
-  return element("span", { class: "exports", role: "group", "aria-label": "Save the figure" }, [
-    element("span", { class: "label" }, "Save as"),
-    ...buttons,
-    said,
-  ]);
+  const title = element("span", { class: "label" }, "Save as");
+  const group = { class: "exports", role: "group", "aria-label": label };
+  return element("span", group, [title, ...buttons, said]);
 }
 
-/** Write a file; what to say beside the buttons, where it may not have come. */
-async function save(section, name, format, figure, { head, weights }) {
+/** Hand a file to the browser; what to say beside the buttons, where it may not have come. */
+function offer({ address, file }) {
+  element("a", { href: address, download: file }).click();
+  if (window.self === window.top) {
+    announce(`Saved as ${file}.`);
+    return "";
+  }
+  // A frame may forbid downloads, and does not tell.
+  return `Offered as ${file}. If nothing came, this frame allows no downloads: open the page by itself.`;
+}
+
+/** The picture of a figure with its small print, and what it is called. */
+async function figureFile(section, name, format, figure, { head, weights }) {
   const record = records.get(section);
   const text = record?.texts.join(" · ") ?? "";
   const number = section?.id.match(/\d+/)?.[0];
@@ -54,15 +74,7 @@ async function save(section, name, format, figure, { head, weights }) {
   const noted = withSmallPrint(figure, [text, record?.model ?? modelOfPage(), head, weights]);
   const { width, height } = noted.layout;
   const scale = format === "png" ? SCALE : 1;
-  const address = await window.Plotly.toImage(noted, { format, width, height, scale });
-  const link = element("a", { href: address, download: file });
-  link.click();
-  if (window.self === window.top) {
-    announce(`Saved as ${file}.`);
-    return "";
-  }
-  // A frame may forbid downloads, and does not tell.
-  return `Offered as ${file}. If nothing came, this frame allows no downloads: open the page by itself.`;
+  return { address: await window.Plotly.toImage(noted, { format, width, height, scale }), file };
 }
 
 /** The model that a report's page says it is about. */

@@ -2,7 +2,8 @@
 import { copyLink } from "./address-button.js";
 import { chosenPair, isOfPair, sharesBy } from "./chosen-pair.js";
 import { choice } from "./controls.js";
-import { announce, element, figure, headName, quoted } from "./dom.js";
+import { element, figure, headName, quoted } from "./dom.js";
+import { smallPrint } from "./export-words.js";
 import { headStrip } from "./head-strip.js";
 import { layerPlayback } from "./layer-playback.js";
 import { bringAllIn, listMap, mapped } from "./minimap.js";
@@ -134,11 +135,7 @@ class Instrument {
     const parts = [direction, this.granularity, this.weights].filter(Boolean);
     const lines = () => [this.reading.textContent, this.smallPrint()];
     const picture = () => sentencePicture(this.section.querySelector(".instrument"), lines());
-    const save = pictureButtons(
-      () => `sentence-${selection.name}`,
-      picture,
-      (file) => announce(`The browser was asked to save ${file}.`),
-    );
+    const save = pictureButtons(() => `sentence-${selection.name}`, picture);
     const layers = layerPlayback(record, selection);
     const own = parts.map(({ root }) => root);
     return [...own, layers, copyLink(), save].filter(Boolean);
@@ -344,7 +341,8 @@ class Instrument {
   /** Model, head and weights, for a picture that is seen without its page. */
   smallPrint() {
     const head = this.nameOf(this.selection.row, this.selection.head);
-    return [this.style.model, head, `weights: ${this.weightsLabel()}`].filter(Boolean).join(" · ");
+    const parts = [this.style.model, head, `weights: ${this.weightsLabel()}`];
+    return smallPrint("", parts, Number.POSITIVE_INFINITY);
   }
 
   weightsLabel() {

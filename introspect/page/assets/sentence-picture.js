@@ -1,5 +1,6 @@
 // The sentence and the strip of heads as a picture of their own: SVG without a script or a style sheet.
 import { element } from "./dom.js";
+import { SCALE, saveButtons } from "./exporting.js";
 import { colorOf } from "./theme.js";
 
 const MARGIN = 16;
@@ -141,29 +142,13 @@ function caption(line, base, number) {
   );
 }
 
-const SCALE = 3;
-
 /** Buttons that save such a picture. */
-export function pictureButtons(name, picture, said) {
-  const buttons = ["svg", "png"].map((format) => {
-    const label = format.toUpperCase();
-    const attributes = { type: "button", class: "plain", name: `save-${format}` };
-    const button = element("button", { ...attributes, "aria-label": `Save as ${label}` }, label);
-    button.addEventListener("click", async () => {
-      const blob = await blobOf(picture(), format);
-      const file = `${name()}.${format}`;
-      const address = URL.createObjectURL(blob);
-      element("a", { href: address, download: file }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 1000);
-      said(file);
-    });
-    return button;
+export function pictureButtons(name, picture) {
+  return saveButtons("save", "Save the sentence", async (format) => {
+    const address = URL.createObjectURL(await blobOf(picture(), format));
+    setTimeout(() => URL.revokeObjectURL(address), 1000);
+    return { address, file: `${name()}.${format}` };
   });
-  const label = element("span", { class: "label" }, "Save as");
-  return element("span", { class: "exports", role: "group", "aria-label": "Save the sentence" }, [
-    label,
-    ...buttons,
-  ]);
 }
 
 async function blobOf({ svg, width, height }, format) {
