@@ -52,6 +52,7 @@ LAYERS: dict[str, dict[str, list[int]]] = {
     "qwen2_5_vl": {"vision": [0, 1], "text": [0, 1, 2]},
     "git": {"vision": [0, 1], "text": [0, 1, 2]},
     "qwen2_audio": {"audio": [0, 1], "text": [0, 1, 2]},
+    "llama4": {"vision": [0, 1], "text": [0, 1, 2]},
 }
 #: Where the modules of a kind stand; the numbers of its layers are in the place.
 PLACES = {
