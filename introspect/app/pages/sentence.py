@@ -25,6 +25,7 @@ _CHOICES = {
     "layer": word("Layer view"),
     "steps": word("Steps view"),
     "neuron": word("Neuron view"),
+    "flow": word("Flow view"),
 }
 
 # These views show all heads, so there is no head to choose.
