@@ -250,7 +250,7 @@ def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | No
 def _of_text(
     tensors: Iterator[torch.Tensor], arguments: Mapping[str, Any]
 ) -> Iterator[torch.Tensor]:
-    """Yield results without those of padding, which looks at no key before it.
+    """Yield results without those of padding, which attends to no key before it.
 
     For a row without a key each implementation returns something else.
     """
