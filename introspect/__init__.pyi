@@ -41,6 +41,7 @@ from .runs import CacheOptions as CacheOptions
 from .runs import ProbeRun as ProbeRun
 from .runs import RayOptions as RayOptions
 from .runs import SavedAttention as SavedAttention
+from .runs import atlas as atlas
 from .runs import probe as probe
 from .studies.causal import BeforeAfter as BeforeAfter
 from .studies.causal import CausalEffects as CausalEffects

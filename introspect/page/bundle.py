@@ -164,7 +164,7 @@ def _hash(script: str) -> str:
 STYLES = (
     "base", "words", "instrument", "tables", "chapters", "controls", "tokens", "grid", "matrix",
     "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
-    "coreference", "image", "drawn", "frame", "print",
+    "coreference", "image", "atlas", "drawn", "frame", "print",
 )  # fmt: skip
 
 

@@ -95,7 +95,13 @@ def chosen_analyzers(names: Sequence[str] | str | None, inputs: InputSet) -> tup
     names = (names,) if isinstance(names, str) else names
     chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))
     for name in chosen:
-        takes = find_analyzer(name).takes
+        kind = find_analyzer(name)
+        if not kind.is_of_probe:
+            raise SelectionError(
+                f"Expected an analyzer of probes, got {name!r}, which has a command of its own. "
+                f"Run: introspect {name} FILE --out DIR."
+            )
+        takes = kind.takes
         if takes not in ("sentences", content):
             needed = "cases with a pronoun" if takes == "cases" else "trees in CoNLL-U"
             raise SelectionError(
@@ -156,4 +162,5 @@ class Worker:
             [prepared.encoded[i] for i in batch],
             [prepared.rows[i].item for i in batch],
             list(analyzers.values()),
+            [prepared.rows[i].id for i in batch],
         )

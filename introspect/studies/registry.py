@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.errors import SelectionError
+from introspect.studies.atlas import AtlasAnalyzer
 from introspect.studies.coreference import CoreferenceAnalyzer
 from introspect.studies.heads import (
     PatternsAnalyzer,
@@ -26,17 +27,26 @@ class AnalyzerKind:
         description: what it finds, in one line.
         takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
         options: the names of the options that the class takes.
+        is_of_probe: whether a probe makes a table of it.
     """
 
     make: Any
     description: str
     takes: Literal["cases", "sentences", "conllu"]
     options: tuple[str, ...] = ()
+    is_of_probe: bool = True
 
 
 #: Every batch analyzer, by its name on the command line.
 ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
     {
+        "atlas": AnalyzerKind(
+            AtlasAnalyzer,
+            "what every head does: rules, distributions, vocabulary entries and examples",
+            takes="sentences",
+            options=("examples", "rules"),
+            is_of_probe=False,
+        ),
         "coreference": AnalyzerKind(
             CoreferenceAnalyzer,
             "which heads attend from a pronoun to its antecedent, beside baselines and held out",
