@@ -157,11 +157,7 @@ def _finding(findings: AtlasFindings) -> Finding:
         groups=findings.tables.found.num_groups,
         rule=RULE,
     )
-    details = [
-        f"{counted(len(rows), 'head')}: {findings.sums.rules[rule].name} "
-        f"({listed([Head(int(r.layer), int(r.head)) for r in rows.itertuples()], most=_MOST_NAMED)})."
-        for rule, rows in _by_rule(named)
-    ]
+    details = [_heads_of(findings, rule, rows) for rule, rows in _by_rule(named)]
     caveat = (
         "A rule says where attention goes, in both halves of these texts; another corpus may show "
         "another job."
@@ -172,6 +168,12 @@ def _finding(findings: AtlasFindings) -> Finding:
         (caveat, ATTENTION_IS_NOT_CAUSATION),
         (claim, claim.beside("heads", total)),
     )
+
+
+def _heads_of(findings: AtlasFindings, rule: str, rows: pd.DataFrame) -> str:
+    heads = [Head(int(row.layer), int(row.head)) for row in rows.itertuples()]
+    names = listed(heads, most=_MOST_NAMED)
+    return f"{counted(len(heads), 'head')}: {findings.sums.rules[rule].name} ({names})."
 
 
 def _by_rule(named: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -221,7 +223,7 @@ def _index_state(findings: AtlasFindings) -> dict[str, Any]:
 
 
 def _rule_name(findings: AtlasFindings, rule: object) -> str:
-    return "" if pd.isna(rule) else findings.sums.rules[str(rule)].name  # type: ignore[call-overload]
+    return "" if pd.isna(rule) else findings.sums.rules[str(rule)].name
 
 
 def _plain(values: Sequence[float] | pd.Series[Any]) -> list[float | None]:
@@ -335,7 +337,7 @@ def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
     rows = []
     for rule, halves in found.items():
         finding, checking = halves.get("finding"), halves.get("checking")
-        at = checking or finding
+        at: Any = checking or finding
         values = (
             finding and finding.coverage, checking and checking.coverage, at.ci_low, at.ci_high,
             at.even, at.mean_of_heads, at.precision,

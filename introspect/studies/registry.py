@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.errors import SelectionError
-from introspect.studies.atlas import AtlasAnalyzer
+from introspect.studies.atlas import ATLAS_KIND, AtlasAnalyzer
 from introspect.studies.coreference import CoreferenceAnalyzer
 from introspect.studies.heads import (
     PatternsAnalyzer,
@@ -27,26 +27,17 @@ class AnalyzerKind:
         description: what it finds, in one line.
         takes: what a text must come with: a coreference case, nothing, or a treebank's sentence.
         options: the names of the options that the class takes.
-        is_of_probe: whether a probe makes a table of it.
     """
 
     make: Any
     description: str
     takes: Literal["cases", "sentences", "conllu"]
     options: tuple[str, ...] = ()
-    is_of_probe: bool = True
 
 
 #: Every batch analyzer, by its name on the command line.
 ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
     {
-        "atlas": AnalyzerKind(
-            AtlasAnalyzer,
-            "what every head does: rules, distributions, vocabulary entries and examples",
-            takes="sentences",
-            options=("examples", "rules"),
-            is_of_probe=False,
-        ),
         "coreference": AnalyzerKind(
             CoreferenceAnalyzer,
             "which heads attend from a pronoun to its antecedent, beside baselines and held out",
@@ -77,6 +68,15 @@ ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
 )
 
 
+#: The analyzer of the command ``atlas``, which has no table for a probe.
+ATLAS = AnalyzerKind(
+    AtlasAnalyzer,
+    "what every head does: rules, distributions, vocabulary entries and examples",
+    takes="sentences",
+    options=("examples", "rules"),
+)
+
+
 def find_analyzer(name: str) -> AnalyzerKind:
     """Return the analyzer with this name.
 
@@ -87,6 +87,8 @@ def find_analyzer(name: str) -> AnalyzerKind:
         >>> find_analyzer("roles").takes
         'sentences'
     """
+    if name == ATLAS_KIND:
+        return ATLAS
     if name not in ANALYZERS:
         raise SelectionError(
             f"Expected an analyzer from {', '.join(sorted(ANALYZERS))}, got {name!r}."

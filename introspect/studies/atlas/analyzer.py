@@ -126,6 +126,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
     _num_texts: int = 0
     _num_rows: int = 0
     _visible: torch.Tensor | None = None
+    _place: int = 0
 
     def __post_init__(self) -> None:
         self.all_rules: dict[str, Rule] = {**RULES, **self.rules}
@@ -162,7 +163,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
             visible: ``(batch or 1, 1, length, length)``, bool: the keys that the mask lets each
                 query see; by default the band in which any head gives weight.
         """
-        self._visible = visible
+        self._visible, self._place = visible, len(self._reduced or {})
         super().see(layer, attentions)
 
     def _reduce(self, texts: Texts, attentions: torch.Tensor) -> list[_Seen]:
@@ -186,7 +187,6 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
     def _measure(self, text: _Text, pattern: torch.Tensor, visible: torch.Tensor) -> _Seen:
         masks = text.masks_of(visible, self.all_rules)
         rows = measured_rows(pattern, masks)
-        layer_place = len(self._reduced_layers)
         ids = text.text.ids
         keys = rows.best.numpy()
         strong = (rows.best >= 0) & (rows.largest >= STRONG)
@@ -198,13 +198,9 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
             rows.measures,
             (heads + ids[keys])[is_known],
             (heads + queries)[strong.numpy() & (queries >= 0)],
-            list(self._strongest(text, pattern, masks, rows, layer_place)),
+            list(self._strongest(text, pattern, masks, rows, self._place)),
             _sampled(text, pattern, masks, rows) if text.is_sampled else None,
         )
-
-    @property
-    def _reduced_layers(self) -> Mapping[int, Any]:
-        return self._reduced or {}
 
     def _strongest(
         self,
@@ -263,9 +259,10 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
                 is_named = True
         if text.is_sampled and len(rows):
             parts = zip(*(each.sampled for each in seen if each.sampled), strict=True)
-            *stacked, queries = parts
-            sampled = Sampled(*(np.stack(part) for part in stacked), queries[0])
-            self.kept.add_sampled(text.number, sampled)
+            arrays: list[Any] = [np.stack(part) for part in parts]
+            # The rows are those of the text, alike in all layers.
+            arrays[-1] = arrays[-1][0]
+            self.kept.add_sampled(text.number, Sampled(*arrays))
             is_named = True
         if is_named:
             self.kept.name(text.number, text.name)
@@ -413,7 +410,9 @@ def _named(name: str) -> Rule:
 def _empty(layers: int, heads: int, rules: int) -> _Sums:
     shape = (layers, heads, rules)
     return _Sums(
-        *(np.zeros((BLOCKS, *shape)) for _ in range(3)),
+        np.zeros((BLOCKS, *shape)),
+        np.zeros((BLOCKS, *shape)),
+        np.zeros((BLOCKS, *shape)),
         np.zeros((2, *shape)),
         np.zeros((2, *shape), np.int64),
         np.zeros((layers, heads, len(MEASURES))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -112,8 +113,8 @@ class Examples:
 
     def floor(self, head: tuple[int, int]) -> tuple[float, int]:
         """Return the order of a head's last example; what comes after it is none."""
-        held = self.strongest.get(head, ())
-        return held[-1].order if len(held) >= self.most else (np.inf, 0)
+        held = self.strongest.get(head, [])
+        return held[-1].order if len(held) >= self.most else (math.inf, 0)
 
     def is_sampled(self, number: int) -> bool:
         """Return whether a text would be in the sample, and is not yet."""
@@ -242,7 +243,7 @@ def _sample_from(state: State) -> Iterator[tuple[int, Sampled]]:
     columns = []
     for name, _ in _PARTS:
         shapes = state[f"sampled_{name}_shapes"]
-        ends = np.cumsum(shapes.prod(-1))[:-1] if len(shapes) else []
+        ends = np.cumsum(shapes.prod(-1))[:-1].tolist() if len(shapes) else []
         parts = np.split(state[f"sampled_{name}"], ends)
         columns.append(
             [part.reshape(shape) for part, shape in zip(parts, shapes.tolist(), strict=False)]

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -117,7 +117,8 @@ class Atlas:
             raise SelectionError("Expected a head, got a layer alone. Give it as 3, 1 or 'L3H1'.")
         counts = self.heads.groupby("layer")["head"].max() + 1
         sizes = {int(number): int(count) for number, count in counts.items()}
-        found = as_head(layer if head is None else (layer, head), sizes)
+        chosen = (layer, head) if isinstance(layer, int) and head is not None else layer
+        found = as_head(cast("HeadLike", chosen), sizes)
         row = self._of(self.heads, found)
         tables = {name: self._of(getattr(self, name), found) for name in TABLES[1:6]}
         return HeadCard(found, row.iloc[0], **tables)

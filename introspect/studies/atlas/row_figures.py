@@ -12,7 +12,7 @@ import torch
 from introspect.functional import in_grains, make_summable_, row_entropy
 from introspect.studies.analyzer import Floats, Integers
 from introspect.studies.atlas.rule_text import RuleText
-from introspect.studies.atlas.rules import Rule, targets_of
+from introspect.studies.atlas.rules import Rule, Targets, targets_of
 
 #: The figures of a row whose distribution is kept, in order.
 MEASURES = (
@@ -113,7 +113,7 @@ class TextMasks:
         return found
 
 
-def _places(text: RuleText) -> Floats:
+def _places(text: RuleText) -> Targets:
     """Return the keys of the measures that are shares, ``(num_measures - 2, length, length)``."""
     length = len(text)
     found = np.zeros((len(MEASURES) - 2, length, length), dtype=bool)
@@ -122,7 +122,7 @@ def _places(text: RuleText) -> Floats:
     found[4, 1:, 0] = True
     found[5] = text.entries[:, None] == text.entries[None, :]
     np.fill_diagonal(found[5], False)
-    return found  # type: ignore[return-value]
+    return found
 
 
 class RuleSums(NamedTuple):
@@ -195,9 +195,8 @@ def measured_rows(pattern: torch.Tensor, masks: TextMasks) -> Rows:
     weights = make_summable_(chosen.clone())
     shares = _shares(weights, masks)
     num_rules, active = len(masks.targets), masks.active
-    of_rules, of_places, of_candidates, distance = shares.split(
-        [len(active), len(MEASURES) - 2, 1, 1], dim=-1
-    )
+    sizes = [len(active), len(MEASURES) - 2, 1, 1]
+    of_rules, of_places, of_candidates, distance = torch.split(shares, sizes, dim=-1)
     covered = shares.new_zeros(*shares.shape[:2], num_rules)
     covered[..., active] = of_rules
     whole = of_candidates + of_places[..., :1]
@@ -226,7 +225,7 @@ def _shares(weights: torch.Tensor, masks: TextMasks) -> torch.Tensor:
     by_row = weights.transpose(0, 1)
     factors = masks.factors()
     size = max(1, _AT_ONCE // max(1, weights.shape[0] * weights.shape[-1]))
-    parts = zip(by_row.split(size), factors.split(size), strict=True)
+    parts = zip(torch.split(by_row, size), torch.split(factors, size), strict=True)
     return torch.cat([rows @ keys for rows, keys in parts])
 
 
@@ -241,7 +240,7 @@ class Largest:
         tied: ``(num_heads, num_rows, length)``, bool: all its keys, where any row has several.
         outside: the largest weight among candidates other than the token itself; -1 without any.
         outside_key: its key, the first of several.
-        special: the largest weight on a special token; -1 without any.
+        special: the share of a row's largest weights, among all keys, that is on special tokens.
     """
 
     weight: torch.Tensor
@@ -271,9 +270,14 @@ class Largest:
             outside[heads, rows], outside_key[heads, rows] = without.max(-1)
         is_special = masks.visible & ~masks.candidates
         places = is_special.any(0).nonzero().flatten()
-        special = largest.new_full(largest.shape, -1.0)
+        special = torch.zeros(largest.shape, dtype=torch.float64)
         if len(places):
-            special = weights[..., places].masked_fill(~is_special[:, places], -1.0).amax(-1)
+            on_special = weights[..., places].masked_fill(~is_special[:, places], -1.0)
+            highest = on_special.amax(-1)
+            special = (highest > largest).double()
+            for head, row in (highest == largest).nonzero().tolist():
+                ours = int((on_special[head, row] == highest[head, row]).sum())
+                special[head, row] = ours / (ours + int(is_largest[head, row].sum()))
         return cls(largest, key, is_sole, tied, outside, outside_key, special)
 
     def hits(self, masks: TextMasks) -> torch.Tensor:
@@ -290,8 +294,7 @@ class Largest:
             for head, row in several:
                 at = self.tied[head, row]
                 found[row, head] = masks.targets[:, row][:, at].double().mean(-1)
-        beats = (self.special > self.weight).double() + (self.special == self.weight).double() / 2
-        return torch.where(masks.is_of_special, beats.T[..., None], found)
+        return torch.where(masks.is_of_special, self.special.T[..., None], found)
 
 
 def _rule_sums(

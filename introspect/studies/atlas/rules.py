@@ -215,7 +215,8 @@ def syntactic_head(text: RuleText) -> Targets:
         [[0, 1], [0, 0]]
     """
     governors = text.heads
-    return (governors[:, None] == text.tree_words[None, :]) & (governors >= 0)[:, None]
+    found = (governors[:, None] == text.tree_words[None, :]) & (governors >= 0)[:, None]
+    return np.asarray(found, dtype=bool)
 
 
 def dependents(text: RuleText) -> Targets:

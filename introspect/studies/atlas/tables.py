@@ -180,7 +180,8 @@ def _examples(sums: AtlasSums, place: int, head: int) -> Iterator[tuple[str, int
     kept = sums.kept
     for rank, example in enumerate(kept.strongest.get((place, head), ()), start=1):
         yield "strongest", rank, example
-    drawn, strongest = [], []
+    drawn: list[Example] = []
+    strongest: list[Example] = []
     for number, sampled in sorted(kept.sample.items()):
         at = place, head
         pairs = (
@@ -194,8 +195,8 @@ def _examples(sums: AtlasSums, place: int, head: int) -> Iterator[tuple[str, int
     rank = 0
     for tenth in np.array_split(np.arange(len(strongest)), 10):
         # Evenly from the tenth, so that its ends are among them.
-        chosen = tenth[np.unique(np.linspace(0, len(tenth) - 1, OF_EACH_TENTH).round().astype(int))]
-        for index in chosen if len(tenth) else ():
+        places = np.linspace(0, max(0, len(tenth) - 1), OF_EACH_TENTH).round().astype(int)
+        for index in tenth[np.unique(places)] if len(tenth) else ():
             rank += 1
             yield "decile", rank, strongest[index]
     for rank, example in enumerate(drawn[:NUM_RANDOM], start=1):
