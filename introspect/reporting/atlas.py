@@ -143,8 +143,9 @@ def _finding(findings: AtlasFindings) -> Finding:
     heads = findings.tables.heads
     named = heads[heads["best_rule"].notna()]
     number, total = len(named), len(heads)
+    follow = verb(number, "follows", "follow")
     sentence = (
-        f"One rule describes *{whole(number)} of {counted(total, 'head')}* on {findings.name}."
+        f"*{whole(number)} of {counted(total, 'head')}* {follow} a rule on {findings.name}."
         if number
         else f"No rule describes any of {counted(total, 'head')} on {findings.name}."
     )

@@ -233,8 +233,8 @@ def _sample_state(sample: dict[int, Sampled]) -> State:
         flat = [array.astype(kind).ravel() for array in arrays]
         state[f"sampled_{name}"] = np.concatenate([np.zeros(0, kind), *flat])
         rank = max([array.ndim for array in arrays], default=1)
-        shapes = np.array([array.shape for array in arrays], np.int64).reshape(len(arrays), -1)
-        state[f"sampled_{name}_shapes"] = shapes if len(arrays) else np.zeros((0, rank), np.int64)
+        shapes = np.array([array.shape for array in arrays], np.int64)
+        state[f"sampled_{name}_shapes"] = shapes.reshape(len(arrays), rank)
     return state
 
 

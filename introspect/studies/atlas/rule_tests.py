@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,12 +62,9 @@ class HalfFigures:
             getattr(sums.sums, name)[blocks] for name in ("covered", "weight", "even")
         )
         shape = covered.shape[1:]
-        low, high = (
-            ends.reshape(shape)
-            for ends in share_intervals(
-                covered.reshape(len(blocks), -1), weight.reshape(len(blocks), -1)
-            )
-        )
+        columns = len(blocks), math.prod(shape)
+        ends = share_intervals(covered.reshape(columns), weight.reshape(columns))
+        low, high = (values.reshape(shape) for values in ends)
         n = sums.sums.n[half]
         return cls(
             ratio(covered.sum(0), weight.sum(0)),
