@@ -40,7 +40,14 @@ from introspect.runs.rows import ProbeRow, Shard, name_of, no_result, read_rows
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker, segmenter
-from introspect.studies.coreference import Choice, Options, ProbeResult, Scores, scores_of
+from introspect.studies.coreference import (
+    CaseList,
+    Choice,
+    Options,
+    ProbeResult,
+    Scores,
+    scores_of,
+)
 from introspect.text import counted, verb
 
 
@@ -143,6 +150,7 @@ class Outcome:
             record=self.record,
             weights=self.worker.options.weights,
             hardest=self.cases.hardest(scores, self._capture),
+            listed=CaseList.of(self.cases.columns, self.cases.scored, scores),
             command=self.command,
         )
 
