@@ -113,7 +113,7 @@ def atlas_index(findings: AtlasFindings) -> Report:
         Section(
             "atlas",
             "All heads",
-            "Each point, square and row is a head; choosing one opens its page.",
+            "Each point, square and row is a head; choosing one says what it does.",
             _index_state(findings),
         )
     )

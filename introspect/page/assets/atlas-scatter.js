@@ -5,7 +5,8 @@ const WIDTH = 560;
 const HEIGHT = 340;
 const MARGIN = { left: 58, right: 14, top: 12, bottom: 46 };
 const RADIUS = 5;
-const TICKS = 4;
+/** How many parts an axis has, by the first digit of its end. */
+const PARTS = { 1: 5, 2: 4, 5: 5 };
 
 function svg(tag, attributes = {}, children = []) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -19,6 +20,13 @@ export function roundEnd(largest) {
   if (!(largest > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(largest));
   return power * [1, 2, 5, 10].find((step) => step * power >= largest);
+}
+
+/** The round numbers from 0 to a round end. */
+export function ticksTo(end) {
+  const first = Number(end.toExponential()[0]);
+  const parts = PARTS[first];
+  return Array.from({ length: parts + 1 }, (_, step) => (end * step) / parts);
 }
 
 /**
@@ -88,17 +96,17 @@ export function atlasScatter(heads, style, acts) {
 
   function axisLines({ x, y, endX, endY, across, up }) {
     const bottom = HEIGHT - MARGIN.bottom;
-    const parts = Array.from({ length: TICKS + 1 }, (_, step) => {
-      const [atX, atY] = [(endX * step) / TICKS, (endY * step) / TICKS];
-      return [
-        svg("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: up(atY), y2: up(atY) }),
-        svg("text", { x: MARGIN.left - 8, y: up(atY) + 4, "text-anchor": "end" }, [say(y, atY)]),
-        svg("text", { x: across(atX), y: bottom + 18, "text-anchor": "middle" }, [say(x, atX)]),
-      ];
-    }).flat();
+    const rows = ticksTo(endY).flatMap((at) => [
+      svg("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: up(at), y2: up(at) }),
+      svg("text", { x: MARGIN.left - 8, y: up(at) + 4, "text-anchor": "end" }, [say(y, at)]),
+    ]);
+    const columns = ticksTo(endX).map((at) =>
+      svg("text", { x: across(at), y: bottom + 18, "text-anchor": "middle" }, [say(x, at)]),
+    );
     const middleY = (MARGIN.top + bottom) / 2;
     return [
-      ...parts,
+      ...rows,
+      ...columns,
       svg("text", { x: (MARGIN.left + WIDTH) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, [
         labels[x],
       ]),

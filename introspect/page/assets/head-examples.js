@@ -65,10 +65,7 @@ export function exampleList(examples, sets, { head, model }) {
   const groups = sets.map(([name, title], number) => {
     const own = lines.filter((_, at) => examples[at].set === name);
     const heading = element("summary", {}, `${title} (${whole(own.length)})`);
-    const group = element("details", { class: "example-set" }, [
-      heading,
-      element("div", { role: "list" }, own),
-    ]);
+    const group = element("details", { class: "example-set" }, [heading, element("div", {}, own)]);
     group.open = number === 0;
     return group;
   });
@@ -84,23 +81,23 @@ export function exampleList(examples, sets, { head, model }) {
 /** One example as a line of text around its query and key. */
 function lineOf(example, number) {
   const { tokens, row, query, key } = example;
+  const own = tokens.special.flatMap((flag, place) => (flag ? [] : [place]));
+  const [isCutBefore, isCutAfter] = example.isCut;
   const parts = tokens.labels.flatMap((label, place) => {
-    const word = element("bdi", { class: "example-token" }, label);
+    const said = tokens.glued[place] ? label.replace(/^##(?=.)/, "") : label;
+    const word = element("bdi", { class: "example-token" }, said);
     word.style.setProperty("--tint", Math.sqrt(row[place] / FULL).toFixed(3));
     if (place === query) word.classList.add("query");
     if (place === key) word.classList.add("key");
-    return tokens.glued[place] ? [word] : [" ", word];
+    const before = isCutBefore && place === own[0] ? [" …"] : [];
+    const after = isCutAfter && place === own.at(-1) ? [" …"] : [];
+    return [...before, ...(tokens.glued[place] && !before.length ? [] : [" "]), word, ...after];
   });
-  const [before, after] = example.isCut.map((isCut) => (isCut ? "… " : ""));
   const text = element(
     "span",
     { class: "example-text", dir: runsLeft(tokens.labels.join("")) ? "rtl" : "ltr" },
-    [before, ...parts, after ? " …" : ""],
+    parts,
   );
-  const line = element("div", { role: "listitem" }, [
-    element("span", { class: "example-weight" }, decimal(example.weight)),
-    text,
-  ]);
   const button = element("div", {
     role: "button",
     tabindex: number === 0 ? 0 : -1,
@@ -110,7 +107,7 @@ function lineOf(example, number) {
     "data-key": example.place[1],
     "data-weight": example.weight,
   });
-  button.append(...line.childNodes);
+  button.append(element("span", { class: "example-weight" }, decimal(example.weight)), text);
   button.addEventListener("keydown", (event) => {
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
