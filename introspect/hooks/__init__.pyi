@@ -40,6 +40,10 @@ from .loans import hook_after as hook_after
 from .loans import hook_before as hook_before
 from .loans import without_dropout as without_dropout
 from .offloaded import own_parameter as own_parameter
+from .replay import KeptRun as KeptRun
+from .replay import Layers as Layers
+from .replay import replayed_results as replayed_results
+from .replay import tensors_in as tensors_in
 from .unwrapping import check_positions as check_positions
 from .unwrapping import models_inside as models_inside
 from .unwrapping import taken_by as taken_by

@@ -33,7 +33,7 @@ def test_the_index_tells_of_the_chosen_head(made, open_page, rules_broken):
     assert page.locator(".atlas-said a").get_attribute("href") == "heads/L1H1.html"
     page.keyboard.press("ArrowLeft")
     assert made.head("L1H0").sentence in page.inner_text(".atlas-said")
-    page.wait_for_function("location.hash.includes('atlas.head=L1H0')")
+    page.wait_for_url(lambda url: "atlas.head=L1H0" in url)
     page.select_option('[name="x"]', "coverage")
     label = page.locator(".atlas-scatter").get_attribute("aria-label")
     assert label is not None
