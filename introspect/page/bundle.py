@@ -38,6 +38,8 @@ _MOUNT = re.compile(r"^export (?:async )?function (?P<name>mount\w+View)\b", re.
 
 # Comments are for whoever reads the sources: a page has no use for their bytes.
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
+_STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_INDENT = re.compile(r"\n\s*")
 
 _ENTRY = "entry"
 
@@ -119,6 +121,8 @@ def _as_function(name: str, source: str) -> str:
     plain = _EXPORT.sub(r"\g<declared> \g<name>", plain)
     if leftover := _LEFTOVER.search(plain):
         raise ValueError(f"Expected only named imports and exports in {name}: {leftover[0]!r}.")
+    # Nor has it a use for indents: no text in a script goes over several lines.
+    plain = _INDENT.sub("\n", plain)
     return f'modules["{name}"] = (() => {{\n{plain}return {{ {exports} }};\n}})();\n'
 
 
@@ -171,10 +175,6 @@ STYLES = (
     "matrix", "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
     "coreference", "cases", "image", "atlas", "drawn", "frame", "print",
 )  # fmt: skip
-
-
-_STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_INDENT = re.compile(r"\n\s*")
 
 
 @cache

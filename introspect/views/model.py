@@ -46,7 +46,7 @@ TILE_CELLS = 48
 #: Empty cells around each small map.
 GAP = 1
 # Of a number to sort by; the page writes two.
-_DECIMALS = 8
+_DECIMALS = 6
 
 
 @checked_result

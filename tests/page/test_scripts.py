@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from importlib.resources import files
 
 import pytest
 
@@ -76,3 +77,12 @@ def test_the_page_script_holds_nothing_that_ends_it():
 def test_no_script_writes_html_from_data():
     for dangerous in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert dangerous not in bundle()
+
+
+def test_no_text_of_a_script_goes_over_several_lines():
+    """A page carries its scripts without indents, which would change such a text."""
+    folder = files("introspect.page") / "assets"
+    scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".js")]
+    lines = [line for entry in scripts for line in entry.read_text("utf-8").splitlines()]
+    assert [line for line in lines if line.count("`") % 2] == []
+    assert "\n " not in bundle()
