@@ -1,5 +1,5 @@
 // The queries and keys of a head as points of one map, with the tokens of the strongest direction.
-import { element } from "./dom.js";
+import { element, quoted } from "./dom.js";
 import { counted } from "./numbers.js";
 
 const SIZE = 360;
@@ -78,7 +78,7 @@ function words(labels) {
     {},
     labels.flatMap((label, place) => [
       place ? ", " : "",
-      element("bdi", { class: "map-token" }, label),
+      element("bdi", { class: "map-token" }, quoted(label)),
     ]),
   );
 }
