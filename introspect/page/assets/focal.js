@@ -153,8 +153,7 @@ export function fillNumbers(list, values, { rowHeight, share = () => 0, missing 
     const text = isMissing ? missing : figure(value);
     // Most numbers stay what they are: what is not written anew is not laid out anew.
     if (item.textContent !== text) item.textContent = text;
-    const size = isMissing ? "0" : Math.abs(share(value)).toFixed(3);
-    if (item.style.getPropertyValue("--share") !== size) item.style.setProperty("--share", size);
+    item.style.setProperty("--share", (Math.abs(share(value)) || 0).toFixed(3));
     item.classList.toggle("negative", value < 0);
   });
 }
