@@ -14,6 +14,8 @@ from introspect.app.uploads import SAMPLE
 pytestmark = pytest.mark.browser
 
 TEXT = "The animal didn't cross the street because it was too tired."
+#: Milliseconds between two looks: without a graphics card a look in each frame costs much.
+_EVERY = 100
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def visit(visitor: Any, served: Any) -> Iterator[Callable[..., Any]]:
         page = visitor.new_page()
         pages.append(page)
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
         page.set_default_timeout(60_000)
         own = (served.url, f"ws://127.0.0.1:{served.port}", "blob:", "data:", "about:")
 
@@ -91,6 +93,7 @@ def fits(page: Any, title: str) -> None:
           return gap >= 0 && gap < 3 && inside.documentElement.scrollHeight <= frame.clientHeight;
         }""",
         arg=title,
+        polling=_EVERY,
     )
     assert view.locator("main").bounding_box()["height"] > 300
 
@@ -137,6 +140,7 @@ def readable(page: Any) -> None:
             f"selector => {{ const all = ({CONTRAST})(selector);"
             " return all.length >= 2 && Math.min(...all) >= 4.5; }",
             arg=selector,
+            polling=_EVERY,
         )
 
 
@@ -282,10 +286,10 @@ def through_heads_by_the_keyboard(page: Any, take_home: Callable[[Any, str], Any
 def test_what_only_a_browser_shows(visit):
     page = visit(width=800, dark=True)
     frame(page, "Heat map")
-    page.wait_for_function(f"() => ({BRIGHTNESS}) < 128")
+    page.wait_for_function(f"() => ({BRIGHTNESS}) < 128", polling=_EVERY)
     readable(page)
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"() => ({BRIGHTNESS}) > 128")
+    page.wait_for_function(f"() => ({BRIGHTNESS}) > 128", polling=_EVERY)
     readable(page)
     nothing_scrolls_sideways(page)
     hostile_words_are_text(page)
