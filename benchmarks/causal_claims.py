@@ -3,16 +3,21 @@
     python benchmarks/causal_claims.py effects [--studies 200]
     python benchmarks/causal_claims.py attending [--models 10]
     python benchmarks/causal_claims.py mediation [--models 10]
+    python benchmarks/causal_claims.py cost [--times 3]
 
 ``effects``: drawn effects of 72 heads, of which none is real, or some are known. ``attending``:
 models with random weights, on cases whose antecedent is always the nearer candidate, mostly, or
 in half of them. ``mediation``: models with random weights, on minimal pairs: in how many a head is
-said to mediate.
+said to mediate. ``cost``: the processor time of ``ix.causal_study`` with all of its parts, of 72
+heads and 40 cases, as a ratio to that of asking with each head ablated, in alternating order.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,7 +27,7 @@ import introspect as ix
 from introspect.data import grammar_cases
 from introspect.models import Model
 from introspect.statistics import effect_test
-from introspect.studies.causal import attending
+from introspect.studies.causal import attending, prepare_answers, verdicts
 
 LAYERS, HEADS = 6, 12
 SIGMA = 0.5
@@ -34,6 +39,7 @@ def main() -> None:
     parser.add_argument("what", choices=tuple(PARTS))
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--models", type=int, default=10)
+    parser.add_argument("--times", type=int, default=3)
     options = parser.parse_args()
     PARTS[options.what](options)
 
@@ -150,10 +156,83 @@ def mediation_by_chance(options: argparse.Namespace) -> None:
     print(f"random weights: a head “mediates” in {said} of {options.models} models")
 
 
+def cost(options: argparse.Namespace) -> None:
+    """Print what a whole study costs, beside the ablations alone."""
+    torch.set_num_threads(1)
+    model = ix.load("minilm")
+    cases = answered_cases(model, 20)
+    # Three heads are followed up whatever is shown of them.
+    verdicts.LEVEL = 1.1
+    answers = prepare_answers(model, cases)
+    sides: dict[str, Callable[[], object]] = {
+        "each head ablated, one whole run of the cases for each": lambda: ablated_whole(answers),
+        "ix.causal_effects": lambda: ix.causal_effects(model, cases),
+        "ix.causal_study": lambda: ix.causal_study(model, cases),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    results = {}
+    for turn in range(options.times):
+        for name in list(sides)[:: 1 if turn % 2 else -1]:
+            start = time.process_time()
+            results[name] = sides[name]()
+            seconds[name].append(time.process_time() - start)
+    *alone, whole = seconds
+    study = results[whole]
+    print(
+        f"{len(study.heads)} heads, {len(cases)} cases; followed: {len(study.followed.heads)} "
+        f"heads and {len(study.followed.pairs)} pairs; a set of {len(study.smallest.heads)}; "
+        f"mediation of {len(study.mediation.heads)}, by outputs and by weights"
+    )
+    for name in alone:
+        ratios = np.array(seconds[whole]) / seconds[name]
+        print(
+            f"ix.causal_study: {np.median(ratios):.2f} × {name} "
+            f"({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+        )
+
+
+def answered_cases(model: Model, pairs: int) -> list:
+    """Return minimal pairs that the model answers.
+
+    The antecedent of a case is what the model prefers, in pairs in which that differs.
+    """
+    cases = list(grammar_cases(20 * pairs, "en", seed=1))
+    margins = prepare_answers(model, cases).margins()
+    found = []
+    for first in range(0, len(cases), 2):
+        both = slice(first, first + 2)
+        right = [
+            case if margin > 0 else switched(case)
+            for case, margin in zip(cases[both], margins[both], strict=True)
+        ]
+        marks = [[one.antecedent for one in case.candidates] for case in right]
+        if marks[0] != marks[1]:
+            found += right
+    if len(found) < 2 * pairs:
+        raise SystemExit(f"Expected {pairs} pairs that the model tells apart, got {len(found)}.")
+    return found[: 2 * pairs]
+
+
+def switched(case):
+    """Return a case with the other antecedent."""
+    others = tuple(replace(one, antecedent=not one.antecedent) for one in case.candidates)
+    return replace(case, candidates=others)
+
+
+def ablated_whole(answers) -> None:
+    """Ask with each head ablated, by whole runs."""
+    answers.margins()
+    for layer in range(LAYERS):
+        for head in range(HEADS):
+            with ix.ablate(answers.model, (layer, head)):
+                answers.margins()
+
+
 PARTS = {
     "effects": effects,
     "attending": attending_by_chance,
     "mediation": mediation_by_chance,
+    "cost": cost,
 }
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def main() -> None:
             show(f"{n} independent answers, {p:.0%} right", independent(n, p, 10 * options.runs))
     for n in (10, 20, 60):
         for p in (0.5, 0.7, 0.9, 0.97):
-            for alike in (2, 8):
+            for alike in (0.5, 2, 8):
                 what = f"{n} groups of 1–8 answers, {p:.0%} right, concentration {alike}"
                 show(what, grouped(n, p, alike, options.runs))
     for n in (10, 20, 60):

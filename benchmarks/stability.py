@@ -21,8 +21,13 @@ import pandas as pd
 
 import introspect as ix
 from introspect.data import own_cases, read_gap, read_winobias, read_xwino
-from introspect.reporting.set_words import finding_of_choice
-from introspect.studies.coreference import Options, ScoredCase, score_cases, scores_of
+from introspect.studies.coreference import (
+    Options,
+    ScoredCase,
+    choice_claims,
+    score_cases,
+    scores_of,
+)
 from introspect.text import CorefCase
 
 #: Fewer draws than a report's: only the rule that decides the headline is asked.
@@ -44,7 +49,10 @@ def main() -> None:
         start = time.process_time()
         scored = score_cases(model, cases).scored
         for change, runs in changes(scored, options.times).items():
-            print(f"{name}, {len(scored)} cases, {options.times} {change}: {verdict(runs)}")
+            print(
+                f"{name}, {len(scored)} cases, {options.times} {change}: {verdict(runs)}",
+                flush=True,
+            )
         print(f"  {time.process_time() - start:.0f} s of processor time", flush=True)
 
 
@@ -77,7 +85,7 @@ def changes(scored: Sequence[ScoredCase], times: int) -> dict[str, list[tuple[st
 def headline(scored: Sequence[ScoredCase], options: Options) -> tuple[str, float]:
     """Return the claim of the headline, up to its figures, and the held-out accuracy."""
     scores = scores_of(scored, pd.DataFrame(), options)
-    (claim,) = finding_of_choice(scores, len({case.group for case in scored})).claims
+    claim, *_ = choice_claims(scores)
     rival = claim.sentence.partition(":")[0] if claim.kind == "no-beats" else ""
     return f"{claim.kind} {rival}".strip(), claim.estimate
 

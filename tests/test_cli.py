@@ -147,7 +147,7 @@ def test_heads_and_tokens_that_are_not_there_are_answered_with_those_that_are(in
     outcome = introspect("view", "layer", twice, "--token", "raind", *out)
     assert_refused(outcome, "nearest: 'rained'")
     assert introspect("view", "layer", twice, "--token", "it#2", "--head", 1, *out).code == 0
-    assert_refused(introspect("view", "layer", twice, "--head", "L3H1", *out), "that head of every")
+    assert_refused(introspect("view", "layer", twice, "--head", "L3H99", *out), "L3H99")
 
 
 CSV = """text,pronoun,antecedent,distractor
@@ -384,6 +384,87 @@ def test_what_cannot_be_selected_is_highlighted(introspect, tmp_path):
     assert '"framed":[[2,0],[2,1],' in out.read_text(encoding="utf-8")
     assert introspect("view", "heatmap", TEXT, "--token", "it", "--out", out).code == 0
     assert first_chosen(out)["query"] == 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "chosen"),
+    [
+        ("coreference", (*CASE, "--layer", 2), {"row": 2, "query": 10, "key": 2}),
+        ("coreference", (*CASE, "--token", "street"), {"query": 8, "key": 2}),
+        ("layer", ("--layer", 2), {"row": 2}),
+        ("layer", ("--head", "L2H3", "--token", "it"), {"row": 2, "head": 3, "query": 10}),
+        ("layer", ("--layer", 4, "--head", 5), {"row": 4, "head": 5}),
+        ("heatmap", ("--layer", 4, "--token", "it"), {"row": 4, "query": 10}),
+        ("flow", ("--head", "L2H3", "--token", "it"), {"row": 2, "head": 3, "query": 10}),
+        ("steps", ("--layer", 4), {"row": 4}),
+    ],
+)
+def test_token_layer_and_head_are_chosen_first_in_every_view(
+    introspect, tmp_path, kind, arguments, chosen
+):
+    out = tmp_path / "v.html"
+    outcome = introspect("view", kind, TEXT, *arguments, "--out", out)
+    assert outcome.code == 0, outcome.err
+    first = first_chosen(out)
+    assert {name: first[name] for name in chosen} == chosen
+
+
+@pytest.mark.parametrize("kind", ["model", "layer", "coreference", "heatmap", "flow"])
+def test_a_layer_that_is_not_there_is_refused_as_a_layer(introspect, tmp_path, kind):
+    case = CASE if kind == "coreference" else ()
+    out = ("--out", tmp_path / "v.html")
+    assert_refused(introspect("view", kind, TEXT, *case, "--layer", 9, *out), "`layer` in 0–5")
+
+
+def section_state(path: Path) -> dict[str, object]:
+    """What the view of a page is given."""
+    page = path.read_text(encoding="utf-8")
+    block = page.split('<script type="application/json" id="page-data">')[1].split("</script>")[0]
+    return next(s for s in json.loads(block)["sections"] if s["script"] != "instrument")["state"]
+
+
+def test_playback_has_the_likeliest_tokens_as_from_python(introspect, tmp_path):
+    out, text = tmp_path / "v.html", "a b c d a b"
+    options = ("--model", "induction", "--out", out)
+    outcome = introspect("view", "playback", text, *options, "--generate", 2, "--token", "c#2")
+    assert outcome.code == 0, outcome.err
+    model = ix.load("induction", lm_head=True)
+    record = model.capture(text, generate=2)
+    lens = ix.logit_lens(model, record.queries.texts[0])
+    view = ix.playback_view(record, prompt=text, lens=lens)
+    (ours,) = view.sections()
+    assert section_state(out)["likeliest"] == ours.state["likeliest"]
+    assert [words[0][0] for words in section_state(out)["likeliest"]][-2:] == ["c", "d"]
+    assert first_chosen(out)["query"] == 7
+    # Of a text that is only read, too; and of what a decoder is given.
+    assert introspect("view", "playback", text, *options).code == 0
+    assert [len(words) for words in section_state(out)["likeliest"]] == [5] * 7
+    options = ("--model", "reversal", "--target", "c b a", "--kind", "decoder", "--out", out)
+    assert introspect("view", "playback", "a b c", *options).code == 0
+    assert [words[0][0] for words in section_state(out)["likeliest"]][:3] == ["c", "b", "a"]
+
+
+def test_a_playback_without_an_lm_head_says_why_it_has_no_likeliest_tokens(
+    introspect, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("introspect.cli.pages.load_if_asked", lambda name, **_: ix.load(name))
+    out = tmp_path / "v.html"
+    outcome = introspect("view", "playback", "a b c", "--model", "induction", "--out", out)
+    assert outcome.code == 0
+    assert "likeliest next tokens are not shown. Expected a model with an LM head" in outcome.err
+    assert section_state(out)["likeliest"] == []
+
+
+def test_every_checkpoint_writes_its_own_text(introspect, tmp_path):
+    options = ("--model", "induction", "--checkpoint", "induction", "--generate", 2)
+    out = tmp_path / "v.html"
+    outcome = introspect("view", "evolution", "a b c d a b", *options, "--out", out)
+    assert outcome.code == 0, outcome.err
+
+
+def test_a_model_that_writes_nothing_is_named(introspect, tmp_path):
+    outcome = introspect("view", "head", TEXT, "--generate", 2, "--out", tmp_path / "v.html")
+    assert_refused(outcome, "an LM head for --generate", "Name another with --model")
 
 
 def test_view_knows_coreference_generation_and_times(introspect, tmp_path):

@@ -68,7 +68,7 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
         f"introspect: {FOLLOWING}",
         f"introspect: {SEARCHING}: 0 of 17",
         # Two heads in two batches of 20 cases, of either case; by outputs and by weights.
-        f"introspect: {PATCHING}: 0 of 8",
+        f"introspect: {PATCHING}: 0 of 4",
         "introspect: writing the report",
     ]
     assert sorted(path.name for path in out.iterdir()) == FILES

@@ -54,7 +54,7 @@ INTERNAL = {
     "set_claims single_claims way_of_predicting",
     "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number heads_listed "
     "known_role_claims ordered_relations roles_of",
-    "introspect.studies.lens": "lens_claims",
+    "introspect.studies.lens": "lens_claims readings_after",
 }
 
 

@@ -21,13 +21,14 @@ from introspect.cli.shared import (
     command_line,
     head_names,
     load,
+    load_if_asked,
     page_out,
     show_notices,
     token_at,
     view_out,
     writing,
 )
-from introspect.errors import CaptureError, InputError
+from introspect.errors import CaptureError, InputError, IntrospectError
 
 
 class ViewKind(StrEnum):
@@ -115,7 +116,7 @@ def view(
         list[str] | None,
         typer.Option(
             help="A head to show first: L3H1; repeatable. The pages of the neuron and steps views "
-            "hold those that are named. For the layer view a number: 1."
+            "hold those that are named. The layer view takes a number too: 1."
         ),
     ] = None,
     token: Annotated[
@@ -163,7 +164,7 @@ def view(
 ) -> None:
     """Write one interactive view."""
     _check_case_options(pronoun, antecedent, distractor)
-    _check_view_options(view, layer, head or [], weights)
+    _check_view_options(view, head or [], weights)
     case = {"--pronoun": pronoun}
     pictures = {"--target": target, "--kind": kind, "--generate": generate, "--token": token}
     _check_only(view, ViewKind.coreference, case)
@@ -175,9 +176,14 @@ def view(
     from introspect.views import parts_of_view, parts_wished, view_by_name
 
     heads = _heads_of(view, layer, head or [])
-    # Only a model with its LM head can write.
-    lm_head = generate is not None
-    loaded = load(model, allow_pickle=allow_pickle, strict=strict, lm_head=lm_head)
+    given: dict[str, Any] = {"allow_pickle": allow_pickle, "strict": strict}
+    if view is ViewKind.playback and generate is None:
+        loaded = load_if_asked(model, **given)
+    else:
+        # Only a model with its LM head can write.
+        given["lm_head"] = generate is not None
+        loaded = load(model, **given)
+    _check_writes(loaded, generate)
     if view is ViewKind.image:
         record = _pictured(loaded).capture(text)
         result: Any = _image(loaded, record, text, layer, heads)
@@ -199,22 +205,30 @@ def view(
     if view is ViewKind.coreference:
         result = _coreference(record, text, pronoun, antecedent, distractor, layer, heads)
     elif view is ViewKind.evolution:
-        later = (load(name, allow_pickle=allow_pickle, strict=strict) for name in checkpoint or ())
+        later = (load(name, **given) for name in checkpoint or ())
         records = [record, *(load_text(each).capture(text, text_pair, **options) for each in later)]
         result = _evolution(records, layer, heads)
     elif view is ViewKind.playback:
-        result = _playback(record, text if generate else None, layer, heads)
+        result = _playback(loaded, record, text, layer, heads, is_written=bool(generate))
     else:
         result = view_by_name(name, record, layer=layer, heads=heads, token=place, weights=weights)
     show_notices(record.notices)
     typer.echo(result.opening(token=place).save(out))
 
 
+def _check_writes(model: Any, generate: int | None) -> None:
+    if generate is not None and not getattr(model, "has_unembedding", True):
+        raise InputError(
+            f"Expected a model with an LM head for --generate, got {model.name}: it writes no "
+            "text. Name another with --model, or leave --generate out."
+        )
+
+
 def _heads_of(view: ViewKind, layer: int | None, heads: list[str]) -> list[Any]:
-    """Return the heads that are named; the layer view takes a number, in every layer."""
-    if view is not ViewKind.layer:
-        return list(head_names(layer, heads))
-    return [int(heads[0])] if heads and heads[0].isdecimal() else list(heads)
+    """Return the heads that are named; the layer view takes a number too, in every layer."""
+    if view is ViewKind.layer and heads and heads[0].isdecimal():
+        return [int(heads[0])]
+    return list(head_names(layer, heads))
 
 
 def _captured(
@@ -232,11 +246,26 @@ def _captured(
     return loaded.capture(text, text_pair, **options)
 
 
-def _playback(record: Any, prompt: str | None, layer: int | None, heads: list[Any]) -> Any:
+def _playback(
+    model: Any, record: Any, text: str, layer: int | None, heads: list[Any], *, is_written: bool
+) -> Any:
+    """Build the playback view, with the likeliest tokens where the model predicts any."""
     import introspect as ix
+    from introspect.studies.lens import readings_after
 
-    head = heads[0] if heads else None
-    return ix.playback_view(record, prompt=prompt, layer=layer, head=head)
+    options: dict[str, Any] = {
+        # What an encoder-decoder writes begins with its first token.
+        "prompt": text if is_written and record.kind == "self" else None,
+        "layer": layer,
+        "head": heads[0] if heads else None,
+    }
+    # What cannot be played is refused before anything else is computed.
+    view = ix.playback_view(record, **options)
+    try:
+        return ix.playback_view(record, **options, lens=readings_after(model, record, text=text))
+    except IntrospectError as error:
+        show_notices((f"The likeliest next tokens are not shown. {error}",))
+        return view
 
 
 def _pictured(loaded: Any) -> Any:
@@ -272,15 +301,23 @@ def _coreference(
             "Expected --pronoun and --antecedent for the coreference view. Add them, for example "
             "--pronoun it --antecedent animal."
         )
-    if layer is not None and not heads:
-        raise InputError(
-            "Expected a --head such as L3H1 for the coreference view, got --layer alone. It shows "
-            "every head of every layer: leave --layer out."
-        )
     case = ix.CorefCase.from_words(
         text, pronoun=pronoun, antecedent=antecedent, distractors=distractors or ()
     )
-    return ix.coreference_view(record, case, head=heads[0] if heads else None)
+    head = heads[0] if heads else None if layer is None else _best_of(record, case, layer)
+    return ix.coreference_view(record, case, head=head)
+
+
+def _best_of(record: Any, case: Any, layer: int) -> Any:
+    """Return the head of a layer that gives the antecedent most: the view shows every layer."""
+    from introspect.records import Head
+    from introspect.studies.coreference import CapturedText
+    from introspect.views import layer_row
+
+    layer_row(record, layer)
+    pointing = CapturedText(case, record).pointing
+    ranked = () if pointing is None else (each.head for each in pointing.ranked())
+    return next((head for head in ranked if head.layer == layer), Head(layer, 0))
 
 
 def _evolution(records: list[Any], layer: int | None, heads: list[Any]) -> Any:
@@ -311,17 +348,12 @@ def _check_none(view: ViewKind, options: dict[str, Any]) -> None:
             raise InputError(f"Expected no {name} for the {view} view. Leave it out.")
 
 
-def _check_view_options(kind: ViewKind, layer: int | None, heads: list[str], weights: str) -> None:
+def _check_view_options(kind: ViewKind, heads: list[str], weights: str) -> None:
     """Raise on options that a view would ignore."""
     several = (ViewKind.head, ViewKind.model, ViewKind.neuron, ViewKind.steps)
     if kind not in several and len(heads) > 1:
         raise InputError(
             f"Expected one --head for the {kind} view, got {len(heads)}. Name one of them."
-        )
-    if kind is ViewKind.layer and (layer is not None or any(not h.isdecimal() for h in heads)):
-        raise InputError(
-            "Expected no --layer for the layer view, and a number as --head: it shows that head of "
-            "every layer. Give for example --head 1."
         )
     if kind in NO_WEIGHTS and weights != "raw":
         raise InputError(

@@ -146,6 +146,15 @@ def load(
     )
 
 
+def load_if_asked(name: str, **options: Any) -> Any:
+    """Load a model with its LM head where it has one; print what it does not use, if anything."""
+    from introspect.models import hush
+    from introspect.studies.causal import load_to_ask
+
+    hush()
+    return with_notes(load_to_ask(name, **options))
+
+
 def with_notes(model: Any) -> Any:
     """Return a model, after a notice about weights and settings that it does not use."""
     from introspect.models import unused_by

@@ -31,6 +31,7 @@ from .interface import IMPLEMENTATION as IMPLEMENTATION
 from .interface import active_editors as active_editors
 from .interface import unedited as unedited
 from .layer_index import is_encoder_decoder as is_encoder_decoder
+from .layer_index import words_kind as words_kind
 from .layout import AttentionLayout as AttentionLayout
 from .layout import HeadCount as HeadCount
 from .layout import attention_layout as attention_layout
@@ -40,6 +41,10 @@ from .loans import hook_after as hook_after
 from .loans import hook_before as hook_before
 from .loans import without_dropout as without_dropout
 from .offloaded import own_parameter as own_parameter
+from .replay import KeptRun as KeptRun
+from .replay import Layers as Layers
+from .replay import replayed_results as replayed_results
+from .replay import tensors_in as tensors_in
 from .unwrapping import check_positions as check_positions
 from .unwrapping import models_inside as models_inside
 from .unwrapping import taken_by as taken_by

@@ -141,6 +141,11 @@ def binary_block(name: str, base64_gzip: str) -> str:
 
 
 @cache
+def packed_script(text: str) -> str:
+    """Return what many pages carry, compressed once."""
+    return packed(text)
+
+
 def packed(text: str) -> str:
     """Return a text compressed, in characters that HTML leaves alone."""
     return base64.b64encode(gzip.compress(text.encode("utf-8"), 9, mtime=0)).decode("ascii")
@@ -164,14 +169,24 @@ def _hash(script: str) -> str:
 STYLES = (
     "base", "words", "instrument", "tables", "chapters", "controls", "tokens", "grid", "matrix",
     "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
-    "coreference", "image", "drawn", "frame", "print",
+    "coreference", "cases", "image", "drawn", "frame", "print",
 )  # fmt: skip
+
+
+_STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_INDENT = re.compile(r"\n\s*")
 
 
 @cache
 def style_sheet() -> str:
     """Return all styles of the page as one sheet."""
-    return "\n".join(read_asset(f"styles/{name}.css") for name in STYLES)
+    return "\n".join(map(plain_styles, STYLES))
+
+
+def plain_styles(name: str) -> str:
+    """Return one of the styles without what only its readers need, which a page would carry."""
+    bare = _STYLE_COMMENT.sub("", read_asset(f"styles/{name}.css"))
+    return _INDENT.sub("\n", bare).strip()
 
 
 @cache

@@ -23,6 +23,7 @@ from introspect.page.bundle import (
     binary_block,
     bundle,
     packed,
+    packed_script,
     plotly_source,
     policy_for,
     read_asset,
@@ -94,6 +95,7 @@ class Section:
             ``introspect.records``, first the one shown first.
         script: the kind whose script builds it; its own by default.
         held: row and number of each head of its record that has numbers; ``None`` for all.
+        packed: long lists that only this view needs; anything JSON can hold, kept compressed.
     """
 
     kind: str
@@ -108,6 +110,7 @@ class Section:
     methods: Sequence[Sequence[str]] = ()
     script: str | None = None
     held: Sequence[tuple[int, int]] | None = None
+    packed: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ class Instrument:
         roles: what tokens are in a case: ``pronoun``, ``antecedent`` or ``distractor``.
         measures: other numbers of the heads, the one shown first before the others.
         methods: the methods offered beside the record's own weights.
+        pair: what each head gives from the one token chosen first to the other, where both are.
     """
 
     record: AttentionRecord
@@ -162,6 +166,12 @@ class Instrument:
     roles: Mapping[int, str] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     methods: Sequence[str] = ()
+    pair: Measure | None = None
+
+    @property
+    def strip(self) -> Measure | None:
+        """The number of each head that the strip is colored by first."""
+        return next(iter(self.measures), self.pair)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -206,6 +216,21 @@ def read_summary(page: str) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) else None
 
 
+# Of the numbers of a strip in a summary: more would not be seen in its colors.
+_STRIP_DECIMALS = 3
+
+
+def _strip_summary(layers: Sequence[int], strip: Measure) -> dict[str, Any]:
+    """Return what a folder's index needs to draw the strip of a page."""
+    values = [
+        [None if value is None else round(value, _STRIP_DECIMALS) for value in line]
+        for line in strip.values
+    ]
+    ends = {"low": strip.low, "middle": strip.middle, "high": strip.high}
+    named = {"label": strip.label, "layers": list(layers), "digits": strip.digits}
+    return {"strip": {**named, "values": values, **ends}}
+
+
 # Stands where the list of chapters goes, which is known only at the end.
 _CONTENTS = Markup("<!contents>")
 
@@ -223,11 +248,13 @@ class Document:
 
     title: str
     heading: str | None = None
-    summary: Mapping[str, Any] | None = None
+    summary: dict[str, Any] | None = None
     _body: list[Markup] = field(default_factory=list)
     _sections: list[dict[str, Any]] = field(default_factory=list)
     _records: list[AttentionRecord] = field(default_factory=list)
     _arrays: dict[str, str] = field(default_factory=dict)
+    # The lists of a section, by its id.
+    _packed: dict[str, str] = field(default_factory=dict)
     # Names of the parts needed of each record.
     _parts: dict[int, set[str]] = field(default_factory=dict)
     # Names of the methods that each record is shown with.
@@ -237,6 +264,8 @@ class Document:
     # The kinds of views in the page.
     _kinds: set[str] = field(default_factory=set)
     _chapters: list[str] = field(default_factory=list)
+    # What the first strip of heads shows, for the summary.
+    _strip: dict[str, Any] = field(default_factory=dict)
     _items: int = 0
 
     def add_prose(self, prose: Markup) -> None:
@@ -249,6 +278,8 @@ class Document:
 
     def add_instrument(self, instrument: Instrument) -> None:
         """Add the text of a record as words, with the strip of its heads."""
+        if instrument.strip is not None and not self._strip:
+            self._strip = _strip_summary(instrument.record.layers, instrument.strip)
         record = self._record_number(instrument.record, ("value_norms",))
         self._methods.setdefault(record, set()).update(instrument.methods)
         name = f"instrument-{sum(each['script'] == 'instrument' for each in self._sections) + 1}"
@@ -286,6 +317,8 @@ class Document:
             self._held[record] = section.held
         arrays = {key: encode(array, whole=True) for key, array in section.arrays.items()}
         self._arrays |= {f"{name}-{key}": encoded.data for key, encoded in arrays.items()}
+        if section.packed is not None:
+            self._packed[name] = packed(as_json(section.packed))
         self._sections.append(
             {
                 "id": name,
@@ -293,6 +326,7 @@ class Document:
                 "others": others,
                 "script": script,
                 "state": section.state,
+                "isPacked": section.packed is not None,
                 "arrays": {
                     key: {"shape": encoded.shape, "codec": encoded.codec}
                     for key, encoded in arrays.items()
@@ -361,12 +395,13 @@ class Document:
         }
         blocks = [
             f'<script type="application/json" id="page-data">{as_json(data)}</script>',
-            binary_block("scripts", packed(script)),
+            binary_block("scripts", packed_script(script)),
         ]
         if plotly:
-            blocks.append(binary_block("plotly", packed(plotly)))
+            blocks.append(binary_block("plotly", packed_script(plotly)))
         blocks += [binary_block(f"weights-{i}", encoded.data) for i, encoded in enumerate(weights)]
         blocks += [binary_block(f"array-{name}", data) for name, data in self._arrays.items()]
+        blocks += [binary_block(f"packed-{name}", data) for name, data in self._packed.items()]
         blocks += [
             binary_block(f"part-{i}-{name}", encoded.data)
             for i, encoded_parts in enumerate(parts)
@@ -378,7 +413,7 @@ class Document:
             has_instrument="instrument" in self._kinds,
             policy=policy,
             styles=style_sheet(),
-            summary=summary_block(self.summary),
+            summary=summary_block(None if self.summary is None else self.summary | self._strip),
             body=[
                 _parts().contents(self._chapters) if part is _CONTENTS else part
                 for part in self._body

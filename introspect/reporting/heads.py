@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from introspect.calls import checked_call
-from introspect.page import Document
+from introspect.page import Document, Measure
 from introspect.records import Head
 from introspect.reporting.prose import Finding, data_table, paragraphs
 from introspect.reporting.shapes import (
@@ -30,7 +30,13 @@ from introspect.text import (
     signed,
     whole,
 )
-from introspect.views import heatmap_view, instrument, known_roles_section
+from introspect.views import (
+    Choice,
+    heatmap_view,
+    instrument,
+    known_roles_section,
+    share_measures,
+)
 
 _CAVEATS = (
     "A role is what a head attends to on random tokens. What it does on sentences, and whether an "
@@ -102,7 +108,8 @@ def head_report(
         read=read,
         command=command,
     )
-    document = skeleton.begin(instrument=instrument(study.record), plain=_PLAIN)
+    opened = instrument(study.record, Choice(measures=_measures(study)))
+    document = skeleton.begin(instrument=opened, plain=_PLAIN)
     if (section := known_roles_section(study)) is not None:
         document.add_section(section, folds=True)
     with document.chapter("Heads in figures"):
@@ -119,6 +126,15 @@ def head_report(
     _add_importance(document, study)
     rules = _RULES if study.patterns is None else (*_RULES, *PATTERN_RULES)
     return skeleton.finish(document, method=rules, captured="the first sequence")
+
+
+def _measures(study: HeadStudy) -> list[Measure]:
+    """Return the scores of all heads, the rarest role that a head has before the others."""
+    order = sorted(SCORES, key=lambda score: not study.called(SCORES[score]))
+    rarest_first = sorted(order, key=lambda score: len(study.called(SCORES[score])) or len(order))
+    labels = {score: f"score of {SCORES[score]}" for score in rarest_first}
+    even = {score: float(study.roles[f"{score}_baseline"].iloc[0]) for score in SCORES}
+    return share_measures(study.roles, labels, even)
 
 
 def _roles_table(study: HeadStudy) -> Markup:

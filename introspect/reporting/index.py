@@ -12,7 +12,8 @@ from introspect.calls import checked_call
 from introspect.errors import InputError, OutputError
 from introspect.io import claimed_file, regular, tree_of, write_atomically
 from introspect.page import Document, read_summary
-from introspect.reporting.prose import index_list, lead
+from introspect.reporting.prose import IndexEntry, index_list, lead
+from introspect.reporting.strips import strip_of
 from introspect.text import counted, listed, shortened, visible_text
 
 _NAME = "index.html"
@@ -96,17 +97,27 @@ def _page(
     return document.to_html()
 
 
-def _entry(path: Path, summary: Mapping[str, Any]) -> tuple[str, object, list[object]]:
-    """Return the address, the finding and the facts of a page."""
+def _entry(path: Path, summary: Mapping[str, Any]) -> IndexEntry:
+    """Return what the list says of a page."""
     title, model, finding = (_text_in(summary, name) for name in ("title", "model", "finding"))
     shown = _shown(path.as_posix())
-    facts = [shown, title, model]
-    cases = summary.get("cases")
-    # Whoever wrote the page, its summary is not more than it says.
-    if isinstance(cases, int) and not isinstance(cases, bool) and 0 <= cases <= _MOST_CASES:
-        facts.append(counted(cases, "case"))
-    address = quote(os.fsencode(path.as_posix()))
-    return address, finding or title or shown, [fact for fact in facts if fact]
+    facts = [shown, title, model, _counted_in(summary)]
+    return IndexEntry(
+        address=quote(os.fsencode(path.as_posix())),
+        finding=finding or title or shown,
+        facts=tuple(fact for fact in facts if fact),
+        strip=strip_of(summary.get("strip")),
+    )
+
+
+def _counted_in(summary: Mapping[str, Any]) -> str:
+    """Say on how many cases a page is, or else on how many texts; empty for neither."""
+    for noun, fewest in (("case", 1), ("text", 2)):
+        count = summary.get(f"{noun}s")
+        # Whoever wrote the page, its summary is not more than it says.
+        if type(count) is int and fewest <= count <= _MOST_CASES:
+            return counted(count, noun)
+    return ""
 
 
 def _shown(name: str) -> str:

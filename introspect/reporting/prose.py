@@ -159,8 +159,25 @@ def data_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Mark
     return Markup(_macros().data(columns, rows) if rows else "")
 
 
-def index_list(entries: Iterable[tuple[str, object, Sequence[object]]]) -> Markup:
-    """Build the list of a folder's pages: address, finding and facts of each."""
+@dataclass(frozen=True)
+class IndexEntry:
+    """What a folder's list says of a page.
+
+    Args:
+        address: where it is.
+        finding: its headline.
+        facts: what else is known of it.
+        strip: its strip of heads; empty where it has none.
+    """
+
+    address: str
+    finding: str
+    facts: tuple[str, ...]
+    strip: Markup
+
+
+def index_list(entries: Iterable[IndexEntry]) -> Markup:
+    """Build the list of a folder's pages."""
     return Markup(_macros().index(entries))
 
 

@@ -25,7 +25,14 @@ from introspect.studies.heads import (
     roles_of,
 )
 from introspect.text import counted, decimal, percent
-from introspect.views import instrument, role_map_section, role_title, unit_of
+from introspect.views import (
+    Choice,
+    instrument,
+    role_map_section,
+    role_title,
+    share_measures,
+    unit_of,
+)
 
 _RULES = (
     "Every token that is no special token counts once, with its row of raw weights. For a role it "
@@ -79,14 +86,17 @@ def sentence_report(
         read=read,
         command=command,
     )
-    document = skeleton.begin(
-        instrument=None if example is None else instrument(example),
-        example="" if example is None else example_words(int(roles["n_texts"].iloc[0])),
-    )
     named = roles_of(roles)
     known = [role for role in named if roles[role].notna().any()]
+    known.sort(key=lambda role: role != "previous")
+    shares = [role for role in known if unit_of(role) == "of attention"]
+    measures = share_measures(roles, {role: f"attention: {role_title(role)}" for role in shares})
+    document = skeleton.begin(
+        instrument=None if example is None else instrument(example, Choice(measures=measures)),
+        example="" if example is None else example_words(int(roles["n_texts"].iloc[0])),
+    )
     if known:
-        first = "previous" if "previous" in known else known[0]
+        first = known[0]
         shown = {role: named[role] for role in known}
         document.add_section(role_map_section(roles, shown, first), folds=True)
     with document.chapter("The head with most of each role"):

@@ -26,6 +26,7 @@ from introspect.statistics import Claim
 from introspect.studies.coreference import (
     Bias,
     CapturedText,
+    CaseList,
     OccupationBias,
     PairShifts,
     ProbeResult,
@@ -51,6 +52,7 @@ from introspect.views import (
     Choice,
     accuracy_measures,
     case_choice,
+    cases_section,
     compare_view,
     forest_section,
     instrument,
@@ -112,6 +114,7 @@ class SetFindings:
         weights: the weights that were scored: ``raw``, ``renormalized`` or ``norm``.
         hardest: the cases that the chosen head gets most wrong: case, record, and how much more
             the antecedent gets than the distractor.
+        listed: every case with the numbers of some heads, to be looked through.
         command: the command line.
     """
 
@@ -131,6 +134,7 @@ class SetFindings:
     record: AttentionRecord
     weights: Weights
     hardest: tuple[tuple[CorefCase, AttentionRecord, float], ...]
+    listed: CaseList
     command: str | None
 
     @cached_property
@@ -175,6 +179,7 @@ def set_report(findings: SetFindings) -> Report:
     _add_together(document, findings)
     _add_occupations(document, findings.occupations)
     _add_bias(document, findings)
+    _add_cases(document, findings)
     _add_hardest(document, findings)
     _add_left_out(document, findings)
     method = (*METHOD, _SCORED[findings.weights], *_RULES)
@@ -341,6 +346,16 @@ def _add_bias(document: Document, findings: SetFindings) -> None:
             "neutral",
         )
         document.add_prose(data_table(columns, rows))
+
+
+def _add_cases(document: Document, findings: SetFindings) -> None:
+    """Add the list of all cases; those shown whole further down are found from it."""
+    shown = [case for case, _, _ in findings.hardest]
+    places = {case: place for place, case in enumerate(shown)}
+    listed = enumerate(findings.listed.cases)
+    whole = {index: places[case] for index, case in listed if case in places}
+    record = findings.hardest[0][1] if shown else findings.record
+    document.add_section(cases_section(findings.listed, record, shown_whole=whole), folds=True)
 
 
 def _add_hardest(document: Document, findings: SetFindings) -> None:

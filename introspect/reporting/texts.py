@@ -19,7 +19,7 @@ from introspect.reporting.prose import (
     finding_prose,
     plain_words,
 )
-from introspect.reporting.skeleton import Report, Skeleton
+from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.studies.coreference import (
     CapturedText,
     CoreferenceStudy,
@@ -30,6 +30,7 @@ from introspect.studies.coreference import (
 from introspect.text import CorefCase, counted, decimal, shortened
 from introspect.views import (
     Choice,
+    accuracy_measures,
     case_choice,
     coreference_view,
     head_view,
@@ -113,7 +114,9 @@ def report(
         command=command,
     )
     document = skeleton.begin(
-        instrument=_instrument(first) if is_one else None, plain=plain_words(first.record)
+        instrument=_instrument(first) if is_one else _first_of(study),
+        example="" if is_one else example_words(len(study.texts)),
+        plain=plain_words(first.record),
     )
     if is_one:
         _add_views(document, first, folds=True)
@@ -142,6 +145,13 @@ def _instrument(text: CapturedText, head: Head | None = None) -> Instrument:
         return instrument(record, Choice(methods=methods))
     choice = case_choice(record, text.case, head or _first_head(text))
     return instrument(record, replace(choice, methods=methods))
+
+
+def _first_of(study: CoreferenceStudy) -> Instrument:
+    """Return the first of several texts, with its heads colored by what they do in all."""
+    opened = _instrument(study.texts[0])
+    measures = () if study.scores is None else accuracy_measures(study.scores)
+    return replace(opened, measures=measures)
 
 
 def finding_of_case(text: CapturedText) -> Finding:

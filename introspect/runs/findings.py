@@ -130,12 +130,29 @@ class CaseSet:
 
     def occupations(self) -> OccupationBias | None:
         """Return how occupations are chosen by their share of women, if the collection has both."""
+        known = self._occupations
+        return occupation_bias(self.scored, known, self.options) if known else None
+
+    @cached_property
+    def _occupations(self) -> list[Occupation | None]:
+        """The occupation that each case is about; empty if the collection names none."""
         if '"percent_female"' not in self.columns.lines[0]:
-            return None
+            return []
         known = [Occupation.of(json.loads(line)) for line in self.columns.lines]
-        if not any(one is not None and one.gender != "neutral" for one in known):
-            return None
-        return occupation_bias(self.scored, known, self.options)
+        return known if any(one is not None and one.gender != "neutral" for one in known) else []
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """What bias is measured by, one row for each case; no column if the set has none."""
+        found = pd.DataFrame(index=range(len(self.scored)))
+        if self.kinds is not None:
+            found["kind"] = self.kinds[0]
+        if known := self._occupations:
+            found["occupation"] = [one and one.name for one in known]
+            found["share_of_women"] = [one and one.share_of_women for one in known]
+            found["gender"] = [one and one.gender for one in known]
+            found["is_occupation"] = [one and one.is_answer for one in known]
+        return found
 
     def _groups_with(self, labels: Sequence[str | None], contrast: Sequence[str]) -> int:
         """Count the groups that hold a case of each kind."""

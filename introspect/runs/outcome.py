@@ -40,7 +40,14 @@ from introspect.runs.rows import ProbeRow, Shard, name_of, no_result, read_rows
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker, segmenter
-from introspect.studies.coreference import Choice, Options, ProbeResult, Scores, scores_of
+from introspect.studies.coreference import (
+    CaseList,
+    Choice,
+    Options,
+    ProbeResult,
+    Scores,
+    scores_of,
+)
 from introspect.text import counted, verb
 
 
@@ -108,12 +115,12 @@ class Outcome:
         return [cases for cases in found if cases is not None]
 
     @property
-    def kinds(self) -> list[str | None]:
-        """The kind of each case of forced choice, where the set names two kinds to compare."""
-        if self.cases is None or (kinds := self.cases.kinds) is None:
-            return []
-        scored = zip(kinds[0], self.cases.scored, strict=True)
-        return [kind for kind, case in scored if case.is_forced_choice]
+    def labels(self) -> pd.DataFrame:
+        """What the set says of each case of forced choice: its kind, its occupation."""
+        if self.cases is None:
+            return pd.DataFrame()
+        offered = [case.is_forced_choice for case in self.cases.scored]
+        return self.cases.labels[offered].reset_index(drop=True)
 
     @cached_property
     def findings(self) -> SetFindings | None:
@@ -143,6 +150,7 @@ class Outcome:
             record=self.record,
             weights=self.worker.options.weights,
             hardest=self.cases.hardest(scores, self._capture),
+            listed=CaseList.of(self.cases.columns, self.cases.scored, scores),
             command=self.command,
         )
 
@@ -235,7 +243,7 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     """
     if outcome.findings is not None:
         _write_table(place, "heads", outcome.findings.scores.heads)
-        write_evidence(place, outcome.findings.scores, outcome.kinds)
+        write_evidence(place, outcome.findings.scores, outcome.labels)
         if outcome.findings.pairs is not None:
             _write_csv(place / "minimal_pairs.csv", outcome.findings.pairs.table)
     for name, table in outcome.tables.items():
@@ -251,18 +259,18 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     write_atomically(place / "summary.json", as_json(_summary(outcome)))
 
 
-def write_evidence(place: Path, scores: Scores, kinds: Sequence[str | None] = ()) -> None:
+def write_evidence(place: Path, scores: Scores, labels: pd.DataFrame | None = None) -> None:
     """Write what the figures of a set rest on: the baselines, and the credits of each case.
 
     Args:
         place: the folder.
         scores: the tables.
-        kinds: the kind of each case, where the set names two kinds to compare.
+        labels: what the set says of each case, where it compares kinds or occupations.
     """
     _write_csv(place / "baselines.csv", scores.baselines)
     held_out = scores.held_out
-    if len(kinds) == len(held_out) > 0:
-        held_out = held_out.assign(kind=kinds)
+    if labels is not None and len(labels) == len(held_out) > 0:
+        held_out = pd.concat([held_out, labels], axis=1)
     _write_csv(place / "held_out.csv", held_out)
 
 

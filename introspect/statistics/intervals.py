@@ -28,6 +28,10 @@ LEVEL = 0.95
 # comes of it.
 _FEWER = 4
 
+# Of the degrees of freedom of a clustered accuracy: 2 for normal deviations, which these are not;
+# this holds in benchmarks/coverage.py.
+_FACTOR = 3
+
 # Blocks of drawn counts hold about this many numbers at a time.
 _AT_ONCE = 1 << 24
 # One call draws this many.
@@ -57,13 +61,21 @@ def accuracy_intervals(
 
     .. math:: n_\text{eff} = \min\left(n, \frac{p(1-p)\,n^2}{\sum_g (s_g - p\,m_g)^2}\right)
               \frac{n\,(G-1)}{(n-1)\,G}
-              \left(\frac{t_{n-1}}{t_{G-1}}\right)^2
+              \left(\frac{t_{n-1}}{t_d}\right)^2
 
-    where :math:`t` are quantiles of Student's distribution. Where every case or none is right,
-    the interval is the exact one of as many cases as there are groups.
+    where :math:`t` are quantiles of Student's distribution. How far cases of a group agree is
+    known from few groups where few of them differ from the rest, as where nearly all are right. So
+    *d* is not :math:`G - 1` but, with :math:`z_g = s_g - p\,m_g`, at most
+
+    .. math:: \frac{3\,(\sum_g z_g^2)^2}{\sum_g z_g^4 - (\sum_g z_g^2)^2 / G}
+
+    and no data count as fewer cases than they would if each group were all right or all wrong,
+    :math:`n^2 / \sum_g m_g^2`. Where every case or none is right, the interval is the exact one of
+    as many cases as there are groups.
 
     Source: Wilson 1927; Korn & Graubard 1998, "Confidence intervals for proportions with small
-    expected number of positive counts estimated from survey data"; Clopper & Pearson 1934.
+    expected number of positive counts estimated from survey data"; Clopper & Pearson 1934; the
+    degrees of freedom after Satterthwaite 1946, with a factor by ``benchmarks/coverage.py``.
 
     Args:
         credits: ``(num_cases, num_heads)`` from 0 to 1, NaN where not observable.
@@ -100,18 +112,31 @@ def share_intervals(
     has_any = num_groups >= FEWEST_GROUPS
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums.sum(0) / n
-        squares = ((sums - mean * sizes) ** 2).sum(0)
-        effective = np.fmin(n, mean * (1 - mean) * n**2 / squares) / inflation
         tail = (1 + level) / 2
-        # Both are 1 where every case is a group.
-        effective *= n * (num_groups - 1) / ((n - 1) * num_groups)
-        effective *= (student.ppf(tail, n - 1) / student.ppf(tail, num_groups - 1)) ** 2
+        effective = _effective_cases(sums, sizes, mean, tail) / inflation
         low, high = _wilson(mean, effective, norm.ppf(tail))
     exact_low, exact_high = _exact(mean, num_groups / inflation, 1 - tail)
     is_all, is_none = mean >= 1 - SAME, mean <= SAME
     low = np.where(is_all, exact_low, np.where(is_none, 0.0, low))
     high = np.where(is_none, exact_high, np.where(is_all, 1.0, high))
     return np.where(has_any, low, np.nan), np.where(has_any, high, np.nan)
+
+
+def _effective_cases(sums: Floats, sizes: Floats, mean: Floats, tail: float) -> Floats:
+    """Return how many separate cases the groups are worth, ``(num_heads,)``."""
+    n, num_groups = sizes.sum(0), (sizes > 0).sum(0)
+    squares = (sums - mean * sizes) ** 2
+    total = squares.sum(0)
+    # All of these factors are 1 where every case is a group.
+    by_groups = (num_groups - 1) / num_groups
+    whole = (student.ppf(tail, n - 1) / student.ppf(tail, num_groups - 1)) ** 2
+    estimate = np.fmin(n, mean * (1 - mean) * n**2 / total) * by_groups * n / (n - 1)
+    spread = np.maximum((squares**2).sum(0) - total**2 / num_groups, SAME * total**2)
+    degrees = np.fmin(num_groups - 1, _FACTOR * total**2 / spread)
+    careful = estimate * (student.ppf(tail, n - 1) / student.ppf(tail, degrees)) ** 2
+    fewest = n**2 / (sizes**2).sum(0) * by_groups * whole
+    found: Floats = np.fmin(estimate * whole, np.fmax(careful, fewest))
+    return found
 
 
 def _wilson(mean: Floats, n: Floats, deviate: float) -> tuple[Floats, Floats]:

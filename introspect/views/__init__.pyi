@@ -5,6 +5,7 @@ from .by_name import ViewName as ViewName
 from .by_name import parts_of_view as parts_of_view
 from .by_name import parts_wished as parts_wished
 from .by_name import view_by_name as view_by_name
+from .cases import cases_section as cases_section
 from .causal import CausalView as CausalView
 from .causal import causal_view as causal_view
 from .causal_figure import verdict_words as verdict_words
@@ -47,6 +48,7 @@ from .lens import lens_view as lens_view
 from .lens import logit_view as logit_view
 from .measures import accuracy_measures as accuracy_measures
 from .measures import effect_measures as effect_measures
+from .measures import share_measures as share_measures
 from .model import ModelView as ModelView
 from .model import model_view as model_view
 from .palette import SEQUENTIAL as SEQUENTIAL

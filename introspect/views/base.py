@@ -217,14 +217,21 @@ class View(Drawing):
     record: AttentionRecord
     #: The token that attends, chosen first in place of the view's own choice.
     token_first: int | None = field(default=None, kw_only=True)
+    #: The layer chosen first, where the view's own choice has none.
+    layer_first: int | None = field(default=None, kw_only=True)
 
-    def opening(self, *, token: int | None) -> Self:
-        """Return the view with another word chosen first, where a word is chosen at all.
+    def opening(self, *, token: int | None = None, layer: int | None = None) -> Self:
+        """Return the view with another word or layer chosen first.
 
         Args:
-            token: the index of the token that attends; ``None`` leaves the view as it is.
+            token: the index of the token that attends; ``None`` leaves that of the view.
+            layer: the layer, for a view that shows all layers; ``None`` leaves that of the view.
         """
-        return self if token is None else replace(self, token_first=token)
+        return replace(
+            self,
+            token_first=self.token_first if token is None else token,
+            layer_first=self.layer_first if layer is None else layer,
+        )
 
     @property
     def heading(self) -> str:
@@ -271,8 +278,10 @@ class View(Drawing):
     def add_instrument(self, document: Document) -> None:
         """Add the text as words to choose from."""
         choice = self.choice
-        if self.token_first is not None and choice.query is None:
+        if self.token_first is not None:
             choice = replace(choice, query=self.token_first)
+        if self.layer_first is not None and choice.layer is None:
+            choice = replace(choice, layer=self.layer_first)
         document.add_instrument(instrument(self.record, choice))
 
     @property

@@ -9,7 +9,7 @@ from introspect.records import AttentionRecord, Head, HeadLike, TokenLike
 from introspect.views.base import View
 from introspect.views.flow import flow_view
 from introspect.views.focal import neuron_view, steps_view
-from introspect.views.given import named_head
+from introspect.views.given import layer_row, named_head
 from introspect.views.head import head_view
 from introspect.views.heatmap import heatmap_view
 from introspect.views.layer import layer_view
@@ -61,8 +61,8 @@ def view_by_name(
     Args:
         name: the name of the view.
         record: the attention, with the parts from ``parts_of_view``.
-        layer: the layer to show first; of the model view the one to highlight; ignored by the
-            layer view.
+        layer: the layer to show first; of the model view the one to highlight; of the layer view,
+            which shows all, the one chosen first.
         heads: the heads to show first; of the model view those to highlight; of the neuron and
             steps views, if they are several, those that the page holds; all others but the head
             view use only the first of them.
@@ -73,6 +73,8 @@ def view_by_name(
         SelectionError: the record does not have the layer, head or token.
     """
     head = heads[0] if heads else None
+    if layer is not None:
+        layer_row(record, layer)
     if name == "head":
         return head_view(record, layer=layer, heads=heads or None, token=token, weights=weights)
     if name == "model":
@@ -84,8 +86,9 @@ def view_by_name(
     if name == "heatmap":
         return heatmap_view(record, layer=layer, head=head, weights=weights)
     if name == "layer":
-        _, number = named_head(record, None, head)
-        return layer_view(record, head=number, token=token, weights=weights)
+        of_head, number = named_head(record, layer, head)
+        made = layer_view(record, head=number, token=token, weights=weights)
+        return made.opening(layer=of_head)
     if name == "flow":
         shares = None if weights == "raw" else weights
         return flow_view(record, token=token, weights=shares, layer=layer, head=head)

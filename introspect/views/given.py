@@ -27,7 +27,7 @@ from introspect.records import (
     listed_heads,
     offered,
 )
-from introspect.text import whole
+from introspect.text import shortened, visible, whole
 
 Tokens = TokenSequence | Sequence[str]
 
@@ -37,6 +37,7 @@ _OF_TWO_TEXTS = (
     "ix.head_view([encoder, decoder, cross])"
 )
 RAW = "raw"
+_LONGEST_NAME = 24
 #: What BertViz's views take by other names.
 BERTVIZ_NAMES = {"attention": "record"}
 #: What BertViz's views take and these do not, with what to do.
@@ -316,7 +317,27 @@ def instrument(record: AttentionRecord, choice: Choice | None = None) -> Instrum
         roles=choice.roles,
         measures=choice.measures,
         methods=choice.methods,
+        pair=_pair(record, query, key),
     )
+
+
+def _pair(record: AttentionRecord, query: int | None, key: int | None) -> Measure | None:
+    """Return the share that each head gives from one word to another."""
+    if query is None or key is None:
+        return None
+    (source,), (target,) = _words(record.queries, query), _words(record.keys, key)
+    rows = record.attentions[:, :, source][..., target]
+    shares = rows.sum(-1).mean(-1).double().clamp(0, 1).tolist()
+    values = [[share if math.isfinite(share) else None for share in line] for line in shares]
+    names = (_word_name(record.queries, query), _word_name(record.keys, key))
+    label = " to ".join(f"“{shortened(name, _LONGEST_NAME)}”" for name in names)
+    return Measure("weight", f"weight from {label}", values, 0.0, 0.0, 1.0)
+
+
+def _word_name(tokens: TokenSequence, token: int) -> str:
+    """Return the word that a token is of, as it stands in the text."""
+    word = tokens.word_ids[token]
+    return visible(tokens.tokens[token] if word is None else tokens.words[word])
 
 
 def first_token(tokens: TokenSequence) -> int:

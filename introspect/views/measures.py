@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from introspect.page import Measure
@@ -40,3 +42,23 @@ def effect_measures(heads: pd.DataFrame, unit: str) -> list[Measure]:
     layers, num_heads = layers_of(heads)
     values = map_of(heads, ["effect"], layers, num_heads)["effect"]
     return [Measure("effect", f"effect in {unit}", values, -largest, 0.0, largest)]
+
+
+def share_measures(
+    table: pd.DataFrame, labels: Mapping[str, str], middles: Mapping[str, float] | None = None
+) -> list[Measure]:
+    """Return the columns of a table of heads that hold shares, those without a number left out.
+
+    Args:
+        table: a row for each head.
+        labels: what each column is, in words, the one shown first before the others.
+        middles: the share without a color, where it is not 0.
+    """
+    known = {name: label for name, label in labels.items() if table[name].notna().any()}
+    layers, num_heads = layers_of(table)
+    values = map_of(table, list(known), layers, num_heads)
+    middles = middles or {}
+    return [
+        Measure(name, label, values[name], 0.0, middles.get(name, 0.0), 1.0)
+        for name, label in known.items()
+    ]

@@ -15,7 +15,7 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.functional import entropy, mass_on, offset_mass
-from introspect.page import Section
+from introspect.page import Section, kept_of
 from introspect.records import AttentionRecord, Head, HeadLike, as_head, listed_heads
 from introspect.text import counted
 from introspect.views.base import View
@@ -46,6 +46,8 @@ SIGNIFICANT = 0.05
 TILE_CELLS = 48
 #: Empty cells around each small map.
 GAP = 1
+# Of a number to sort by; the page writes two.
+_DECIMALS = 8
 
 
 @checked_result
@@ -144,11 +146,13 @@ class ModelView(View):
         Args:
             with_detail: include a head view; leave it out if the page already has one.
         """
-        longest = max(self.record.attentions.shape[-2:])
+        is_long = max(self.record.attentions.shape[-2:]) > TILE_CELLS
+        # Of a short text the maps are the weights, which the page has already.
+        has_all = not is_long and kept_of(tuple(self.record.attentions.shape)) is None
         pooling = (
             f" The text is long: each small map shows at most {TILE_CELLS} × {TILE_CELLS} cells, "
             "each the largest weight of the cells it stands for."
-            if longest > TILE_CELLS
+            if is_long
             else ""
         )
         own = Section(
@@ -167,7 +171,7 @@ class ModelView(View):
                 "framed": [(layer_row(self.record, layer), head) for layer, head in self.framed],
             },
             record=self.record,
-            arrays={"tiles": pooled(self.record.attentions).numpy()},
+            arrays={} if has_all else {"tiles": pooled(self.record.attentions).numpy()},
             parts=("value_norms",),
             methods=(page_methods(self.record, self.weights),),
         )
@@ -257,7 +261,7 @@ def _checked_table(record: AttentionRecord, table: pd.DataFrame) -> pd.DataFrame
 
 
 def _finite(values: npt.NDArray[np.float64]) -> list[list[float | None]]:
-    known = values.astype(object)
+    known = values.round(_DECIMALS).astype(object)
     known[~np.isfinite(values)] = None
     numbers: list[list[float | None]] = known.tolist()
     return numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from introspect.page.bundle import STYLES, read_asset, style_sheet
+from introspect.page.bundle import STYLES, plain_styles, style_sheet
 from introspect.views import head_view
 
 from ..views.samples import record_of
@@ -20,9 +20,14 @@ def test_no_file_is_forgotten():
 def test_the_page_has_all_of_them_in_order():
     page = head_view(record_of()).to_html()
     assert page.count("<style>") == 2  # the second is for readers without scripts
-    places = [page.index(read_asset(f"styles/{name}.css")) for name in STYLES]
+    places = [page.index(plain_styles(name)) for name in STYLES]
     assert places == sorted(places)
 
 
 def test_the_sheet_holds_nothing_that_ends_it():
     assert "</" not in style_sheet()
+
+
+def test_the_sheet_carries_no_comment_and_no_indentation():
+    assert "/*" not in style_sheet()
+    assert "\n " not in style_sheet()

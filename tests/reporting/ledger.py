@@ -173,7 +173,7 @@ def set_of(seed) -> Said:
         name="a set", read=(), scores=scores, num_cases=len(cases), num_groups=scores.num_groups,
         linear=linear, linear_random=((), (0.52, 0.47))[random.integers(2)], bias=bias,
         occupations=occupations, pairs=pairs, shown_pairs=(), rejects=(), num_rejected=0,
-        record=None, weights="raw", hardest=(), command=None,
+        record=None, weights="raw", hardest=(), listed=None, command=None,
     )  # fmt: skip
     return _said(
         findings.finding,

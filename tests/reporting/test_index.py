@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
+import torch
 
 import introspect as ix
 from introspect import cli
 from introspect.errors import InputError, OutputError
 from introspect.page import read_summary
+from introspect.reporting.strips import strip_of
+from introspect.views import Choice, instrument
 
 from ..views.samples import record_of
 
@@ -113,3 +117,107 @@ def test_the_command_is_one_line(folder, monkeypatch, capsys):
     assert exit_.value.code == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert not (folder / "index.html").exists()
+
+
+# The strip of heads of each page
+
+
+def summary_of(path) -> dict:
+    return read_summary(path.read_text(encoding="utf-8"))
+
+
+def test_each_page_has_the_strip_that_it_opens_with(folder):
+    record = record_of("Ann saw Bo")
+    strip = summary_of(folder / "a.html")["strip"]
+    opened = instrument(record, ix.head_view(record).choice)
+    assert strip["label"].startswith("weight from “")
+    place = (opened.layer, opened.head, opened.query, opened.key)
+    expected = float(record.attentions[place])
+    assert strip["values"][opened.layer][opened.head] == pytest.approx(expected, abs=5e-4)
+    page = ix.report_index(folder).read_text(encoding="utf-8")
+    assert page.count('<figure class="small-strip">') == 2
+
+
+def test_a_word_of_several_pieces_counts_as_a_word_in_the_strip():
+    values = [[[0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.5, 0.3, 0.2]]]
+    tokens = ix.TokenSequence(
+        tokens=("ann", "##a", "bo"),
+        offsets=((0, 3), (3, 4), (5, 7)),
+        word_ids=(0, 0, 1),
+        words=("anna", "bo"),
+        texts=("anna bo",),
+    )
+    record = ix.AttentionRecord.from_tensors(torch.tensor([values]), tokens)
+    pair = instrument(record, Choice(query=2, key=1)).pair
+    assert pair.label == "weight from “bo” to “anna”"
+    assert pair.values == [[pytest.approx(0.8)]]
+
+
+STRIP = {
+    "label": "accuracy",
+    "layers": [3, 5],
+    "values": [[0.5, 1.0, None], [0.0, 0.5, 0.75]],
+    "low": 0.0,
+    "middle": 0.5,
+    "high": 1.0,
+    "digits": 2,
+}
+
+
+def test_the_squares_of_a_strip_stand_in_their_rows_with_the_color_of_their_side():
+    drawn = str(strip_of(STRIP))
+    assert 'viewBox="0 0 3 2"' in drawn
+    full = re.findall(r'<path class="(\w+)" style="--strength:100%" d="([^"]*)"', drawn)
+    assert full == [("below", "M0 1h1v1h-1z"), ("above", "M1 0h1v1h-1z")]
+    # What is in the middle or missing has no color of its own.
+    assert drawn.count("h1v1h-1z") == 3
+    assert "2 layers × 3 heads by accuracy: most L3H1 1.00" in drawn
+    assert '<figcaption dir="auto">accuracy: L3H1 1.00</figcaption>' in drawn
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"values": []},
+        {"values": [[]]},
+        {"values": [[0.5], [0.5, 0.5]]},
+        {"values": [["0.5"], [0.5]]},
+        {"values": [[True], [0.5]]},
+        {"values": [[0.5]] * 300, "layers": [0] * 300},
+        {"values": [[1e400], [0.5]]},
+        {"values": 7},
+        {"layers": ["<b>", 1]},
+        {"layers": [1]},
+        {"low": None},
+        {"high": "1"},
+        {"low": 2.0},
+        {"label": ["a"]},
+    ],
+)
+def test_a_strip_of_a_foreign_page_is_drawn_only_if_it_is_one(wrong):
+    assert strip_of(STRIP | wrong) == ""
+
+
+@pytest.mark.parametrize("strip", [None, 7, "x", [1], {}])
+def test_a_page_without_a_strip_has_none(strip):
+    assert strip_of(strip) == ""
+
+
+def test_the_label_of_a_strip_is_text():
+    drawn = str(strip_of(STRIP | {"label": HOSTILE}))
+    assert "<img" not in drawn
+    assert "&lt;img" in drawn
+
+
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [({"cases": 3, "texts": 9}, "3 cases"), ({"cases": 0, "texts": 9}, "9 texts"),
+     ({"cases": 0, "texts": 1}, None)],
+)  # fmt: skip
+def test_what_is_counted_is_cases_or_else_several_texts(folder, summary, said):
+    foreign(folder, "foreign.html", json.dumps({"kind": "report", "finding": "F", **summary}))
+    page = ix.report_index(folder).read_text(encoding="utf-8")
+    facts = page.partition('href="foreign.html"')[2].partition("</li>")[0]
+    assert said is None or f"foreign.html · {said}" in facts
+    assert "0 cases" not in facts
+    assert said is not None or "text" not in facts

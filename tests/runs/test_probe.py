@@ -231,6 +231,44 @@ def test_what_a_reader_does_with_the_report_of_a_set(run, open_page):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.browser
+def test_every_case_of_a_set_is_found_and_read_in_its_report(run, open_page):
+    page = open_page(run.folder / "report.html")
+    cases = page.locator('[data-view="cases"]')
+    table, reading = cases.locator(".long-table table"), cases.locator(".case-shown .reading")
+    scored = pd.read_parquet(run.folder / "cases.parquet")
+    names = list(dict.fromkeys(scored["id"]))
+    assert table.get_attribute("aria-rowcount") == str(len(names) + 1)
+    # The last one is reached by the keyboard, and its numbers are those of the table in the folder.
+    cases.locator("tr.case-line button").first.focus()
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.textContent") == names[-1]
+    choice = run.scores.choice
+    own = scored[
+        (scored["layer"] == choice.head.layer)
+        & (scored["head"] == choice.head.head)
+        & (scored["direction"] == choice.direction)
+    ].set_index("id")
+    assert f" {own.loc[names[-1], 'antecedent_weight']:.3f}" in reading.inner_text()
+    # By words, and by what a head gets wrong.
+    cases.locator('input[name="find-cases"]').fill("knife rope")
+    assert cases.locator("output").inner_text() == f"2 of {len(names)}"
+    cases.locator('input[name="find-cases"]').fill("")
+    cases.locator('select[name="case-verdict"]').select_option("wrong")
+    assert cases.locator("output").inner_text() == f"{(own['credit'] == 0).sum()} of {len(names)}"
+    # A head that is chosen in the strip is that of the list; the last case stays chosen.
+    page.locator('[data-element="strip"] [data-layer="3"][data-head="1"]').first.click()
+    assert reading.inner_text().startswith("L3H1: ")
+    assert cases.locator("tr.case-line[aria-current]").count() <= 1
+    # What is shown whole further down is found from here.
+    cases.locator('select[name="case-verdict"]').select_option("")
+    first = page.locator('.choice[data-of="cases"] .choice-list .name').nth(3).inner_text()
+    cases.locator('input[name="find-cases"]').fill(first)
+    cases.locator("tr.case-line").first.click()
+    cases.get_by_role("button", name="All its words and heads").click()
+    page.locator('article.item:visible [data-view="coreference"] .reading').wait_for()
+
+
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])

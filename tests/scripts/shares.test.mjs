@@ -4,8 +4,8 @@ import { test } from "node:test";
 import {
   groupsOf,
   pairFacts,
-  renormalizedShares,
   rowShares,
+  Shares,
   shareOf,
 } from "../../introspect/page/assets/shares.js";
 import { recordOf } from "./records.mjs";
@@ -58,30 +58,33 @@ test("a share is the sum over the target's pieces and the mean over the source's
 test("without special tokens and the word itself what is left sums to 1", () => {
   const record = cats();
   const words = groupsOf(record.keys, "word");
-  const shares = renormalizedShares(
-    rowShares(record, 0, 0, [5], words),
-    words,
-    record.keys.special,
-    4,
-  );
+  const renormalized = new Shares(record, record, true);
+  const shares = renormalized.row(0, 0, [5], words);
   assert.deepEqual([shares[0], shares[4], shares[5]], [0, 0, 0]);
   close(
     shares.reduce((sum, share) => sum + share, 0),
     1,
   );
-  const nothing = renormalizedShares(
-    Float64Array.from([0.5, 0, 0, 0, 0, 0.5]),
-    words,
-    record.keys.special,
-    4,
-  );
-  assert.ok(Number.isNaN(nothing[1]));
+  for (const [number, group] of words.groups.entries()) {
+    close(renormalized.of(0, 0, [5], group), shares[number]);
+  }
+  const row = patterns()[0][5];
+  close(shares[1], row[1] / (row[1] + row[2] + row[3] + row[4]));
+});
+
+test("of a row with nothing but special tokens and itself there is no share", () => {
+  const rows = LABELS.map(() => [0.5, 0, 0, 0, 0, 0.5, 0]);
+  const record = recordOf([[rows]], LABELS);
+  const shares = new Shares(record, record, true);
+  const words = groupsOf(record.keys, "token");
+  assert.ok(Number.isNaN(shares.row(0, 0, [5], words)[1]));
+  assert.ok(Number.isNaN(shares.of(0, 0, [5], [1])));
+  assert.equal(shares.of(0, 0, [5], [0, 5]), 0);
 });
 
 test("what other words give is the mean over those that are neither of the two", () => {
   const record = cats();
-  const words = groupsOf(record.queries, "word");
-  const facts = pairFacts(record, record, words, [5], [2, 3]);
+  const facts = pairFacts(new Shares(record, record), [5], [2, 3]);
   assert.deepEqual(
     facts.map(({ row, head }) => [row, head]),
     [
@@ -97,22 +100,31 @@ test("what other words give is the mean over those that are neither of the two",
     close(fact.others, others);
     close(fact.difference, weight - others);
     close(fact.withoutSpecial, weight / (1 - pattern[5][0] - pattern[5][6]));
+    const larger = [1, 4, 5].filter((key) => pattern[5][key] > weight + 1e-6);
+    assert.equal(fact.rank, 1 + larger.length);
   }
 });
 
 test("a word that cannot see the other counts nowhere", () => {
   const causal = cats((query, key) => key <= query);
-  const words = groupsOf(causal.queries, "word");
-  const [first] = pairFacts(causal, causal, words, [5], [2, 3]);
+  const shares = new Shares(causal, causal);
+  const [first] = pairFacts(shares, [5], [2, 3]);
   const [pattern] = patterns();
   // "the" comes before the cats: only "saw" can see them.
   close(first.others, pattern[4][2] + pattern[4][3]);
-  const [late] = pairFacts(causal, causal, words, [1], [5]);
-  assert.ok(Number.isNaN(late.weight));
+  const [late] = pairFacts(shares, [1], [5]);
+  assert.ok(Number.isNaN(late.weight) && Number.isNaN(late.rank));
 });
 
 test("a word is not given by itself", () => {
   const record = cats();
-  const words = groupsOf(record.queries, "word");
-  assert.ok(Number.isNaN(pairFacts(record, record, words, [5], [5])[0].weight));
+  assert.ok(Number.isNaN(pairFacts(new Shares(record, record), [5], [5])[0].weight));
+});
+
+test("words with as much share the best place, and special tokens have none", () => {
+  const rows = LABELS.map(() => [0.4, 0.1, 0.1, 0.1, 0.2, 0.1, 0]);
+  const record = { ...recordOf([[rows]], LABELS), canSee: () => true };
+  const shares = new Shares(record, record);
+  const ranks = [4, 1, 2].map((key) => pairFacts(shares, [5], [key])[0].rank);
+  assert.deepEqual(ranks, [1, 2, 2]);
 });

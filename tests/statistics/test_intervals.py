@@ -173,6 +173,19 @@ def test_the_order_of_the_cases_moves_no_interval(intervals):
     np.testing.assert_array_equal(intervals(credits, groups), again)
 
 
+@pytest.mark.parametrize(("n", "p"), [(20, 0.9), (60, 0.97)])
+def test_intervals_hold_where_a_few_groups_have_all_errors(n, p):
+    """Nearly all answers of a group are alike, and nearly all groups are right."""
+    random, held = np.random.default_rng(0), []
+    for _ in range(600):
+        groups = np.repeat(np.arange(n), random.integers(1, 9, n))
+        own = random.beta(0.5 * p, 0.5 * (1 - p), n)
+        credits = (random.random(len(groups)) < own[groups]).astype(float)
+        low, high = accuracy_intervals(credits[:, None], groups.tolist())
+        held.append(low[0] <= p <= high[0])
+    assert 0.93 < np.mean(held) < 0.985
+
+
 def test_intervals_hold_what_they_promise():
     """A small version of benchmarks/coverage.py: 95% of the intervals hold the true value."""
     random = np.random.default_rng(0)

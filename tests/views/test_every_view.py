@@ -17,19 +17,28 @@ from introspect.page import Document
 from introspect.records import AttentionRecord
 from introspect.text import CorefCase
 from introspect.views import (
+    Choice,
     View,
+    causal_view,
     compare_view,
     coreference_view,
+    evolution_view,
     flow_view,
     head_view,
     heatmap_view,
+    instrument,
     layer_view,
+    logit_view,
     model_view,
     neuron_view,
+    playback_view,
     steps_view,
 )
 
+from .causal.helpers import table_of as table_of_effects
+from .image.helpers import view_of as image_view_of
 from .samples import record_of, record_with_parts
+from .test_logit_view import table as table_of_logits
 
 pytestmark = pytest.mark.browser
 
@@ -257,8 +266,6 @@ def test_every_view_has_one_stop_for_its_tokens_and_answers_to_keys(open_page):
     for section in page.locator("section[data-view]").all():
         kind = section.get_attribute("data-view")
         stops = section.locator('[data-side="query"][tabindex="0"], .cell[tabindex="0"]')
-        if kind in ("head", "neuron", "steps"):  # Tab walks their tokens one by one
-            stops = section.locator('button[data-side="query"]')
         stop = stops.first
         stop.focus()
         before = page.evaluate("document.activeElement.ariaLabel") + section.inner_text()
@@ -266,6 +273,87 @@ def test_every_view_has_one_stop_for_its_tokens_and_answers_to_keys(open_page):
         page.keyboard.press("ArrowDown")
         after = page.evaluate("document.activeElement.ariaLabel") + section.inner_text()
         assert after != before, kind
+
+
+# What Tab comes by in each part of a page, with all that folds unfolded.
+STOPS = """() => {
+  for (const folded of document.querySelectorAll('details')) folded.open = true;
+  const parts = [...document.querySelectorAll('section[data-view], [data-element=instrument]')];
+  const selector = 'a[href], button, input, select, summary, [tabindex]';
+  const isStop = (each) => each.tabIndex >= 0 && !each.disabled && each.checkVisibility();
+  return new Promise((done) => setTimeout(() => done(parts.map((part) => [
+    part.dataset.view ?? part.dataset.element,
+    [...part.querySelectorAll(selector)].filter(isStop).length,
+  ])), 300));
+}"""
+# Controls, and one for each list, map and table: however many tokens and heads there are.
+MOST_STOPS = 26
+
+
+def test_no_list_is_more_than_one_stop_of_the_tab_key(open_page):
+    record = record_with_parts([f"word{i}" for i in range(128)], heads=16, layers=12)
+    text = "Ann saw Bo so she left"
+    case = CorefCase.from_words(text, pronoun="she", antecedent="Ann", distractors=["Bo"])
+    document = Document("All views")
+    views = [
+        *views_of(record),
+        playback_view(record_with_parts([f"word{i}" for i in range(128)], causal=True)),
+        coreference_view(record_of(text, layers=12, heads=12), case),
+        image_view_of(),
+        logit_view(table_of_logits()),
+        evolution_view([record_of(seed=seed) for seed in range(3)]),
+        causal_view(table_of_effects()),
+    ]
+    document.add_instrument(instrument(record, Choice(query=3, key=1)))
+    for view in views:
+        document.add_section(view.sections()[0])
+    page = open_page(document.to_html())
+    assert page.locator(".ranked-pairs").is_visible()
+    stops = page.evaluate(STOPS)
+    assert len(stops) == len(views) + 1
+    assert [kind for kind, count in stops if count > MOST_STOPS] == [], stops
+
+
+@pytest.mark.parametrize("view", [neuron_view, steps_view])
+def test_arrows_walk_the_tokens_of_a_list(open_page, view):
+    page = open_page(view(record_with_parts(), token=2).to_html())
+    tokens = page.locator('section [data-side="query"]')
+    assert page.locator('section [data-side="query"][tabindex="0"]').count() == 1
+    tokens.nth(2).focus()
+    for key, place in [("ArrowDown", 3), ("ArrowUp", 2), ("End", 5), ("ArrowDown", 5), ("Home", 0)]:
+        page.keyboard.press(key)
+        assert tokens.nth(place).evaluate("node => node === document.activeElement"), key
+        assert tokens.nth(place).get_attribute("aria-pressed") == "true"
+    assert page.get_attribute("html", "data-selection").startswith("L0H0.q0")
+    page.keyboard.press("ArrowRight")  # across the list they still change the head
+    assert page.get_attribute("html", "data-selection").startswith("L0H1.q0")
+
+
+def test_rows_of_a_table_of_heads_are_walked_as_they_are_sorted(open_page):
+    page = open_page(head_view(record_of(), token=3).to_html())
+    page.click(".ranked-pairs summary")
+    page.click('.ranked-pairs th >> text="head"')
+    page.click('.ranked-pairs th >> text="head"')
+    heads = page.locator(".ranked-pairs button[data-head]")
+    names = heads.all_inner_texts()
+    assert names == sorted(names)
+    heads.first.focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == names[1]
+    page.keyboard.press("Enter")
+    assert page.get_attribute("html", "data-selection").startswith(names[1])
+
+
+def test_the_chosen_row_of_heads_keeps_the_focus(open_page):
+    text = "Ann saw Bo so she left"
+    case = CorefCase.from_words(text, pronoun="she", antecedent="Ann", distractors=["Bo"])
+    page = open_page(coreference_view(record_of(text), case).to_html())
+    rows = page.locator(".ranking tbody button")
+    rows.nth(2).focus()
+    name = rows.nth(2).inner_text()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == name
+    assert page.locator('.ranking tbody button[tabindex="0"]').inner_text() == name
 
 
 def test_columns_of_numbers_do_not_run_into_each_other(open_page):

@@ -93,7 +93,8 @@ def test_the_steps_page_by_acts(open_page, minilm_record, tmp_path):
     assert numbers(page, 1)[2] == "0.68"
     assert "Sum 1.00" in page.inner_text("section")
     page.click("[data-side=query][data-token-index='1']")
-    page.keyboard.press("ArrowDown")
+    page.locator("section [name=layer]").focus()
+    page.keyboard.press("ArrowRight")
     expected = minilm_record.attentions[4, 1, 1]
     assert [float(t) for t in numbers(page, 1)] == pytest.approx(expected.tolist(), abs=0.006)
     page.wait_for_function("() => location.hash.includes('selection.head=L4H1')")

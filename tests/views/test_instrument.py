@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -165,7 +166,7 @@ def test_heads_ranked_by_the_pair_are_those_of_pair_table(open_page, demo, recor
         cells = rows.nth(number).inner_text().split("\t")
         assert cells[0] == f"L{row.layer}H{row.head}"
         numbers = [float(cell.replace("−", "-")) for cell in cells[1:]]
-        expected = (row.weight, row.others, row.difference, row.without_special)
+        expected = (row.weight, row.others, row.difference, row.rank, row.without_special)
         assert numbers == pytest.approx(expected, abs=0.0051)
     page.click('.ranked-pairs th >> text="difference"')
     first = rows.first.inner_text().split("\t")[0]
@@ -184,6 +185,49 @@ def test_model_view_is_sorted_by_the_chosen_pair(open_page, demo, record):
     word(page, "street").click()
     table = ix.pair_table(record, "tired", "street")
     assert names.first.inner_text() == f"L{table['layer'][0]}H{table['head'][0]}"
+
+
+def test_the_rank_of_every_head_is_that_of_pair_table(open_page, record):
+    page = open_page(head_view(record, token="it").to_html())
+    for label in ("it", "street"):
+        word(page, label).click()
+    page.click(".ranked-pairs summary")
+    page.wait_for_selector(".ranked-pairs tbody tr")
+    rows = page.locator(".ranked-pairs tbody tr").all_inner_texts()
+    shown = {cells[0]: cells[4] for cells in (row.split("\t") for row in rows)}
+    # A page holds weights in 16 bits: what differs by less is a tie there.
+    held = replace(record, attentions=(record.attentions * 65534).round() / 65534)
+    assert shown == ranks(ix.pair_table(held, "it", "street"))
+    exact = ix.pair_table(record, "it", "street")
+    large = ranks(exact[exact["weight"] > 0.001])
+    assert large.items() <= shown.items()
+    assert len(set(large.values())) > 3
+
+
+def ranks(table) -> dict[str, str]:
+    return {f"L{row.layer}H{row.head}": str(row.rank) for row in table.itertuples()}
+
+
+def test_all_that_is_said_of_a_pair_is_by_the_chosen_weights(open_page, demo, record):
+    page = open_page(demo)
+    page.click(".ranked-pairs summary")
+    page.select_option('[data-element="instrument"] [name="weights"]', "renormalized")
+    words = record.words()
+    tokens = words.queries.tokens
+    it, animal = tokens.index("it"), tokens.index("animal")
+    left = [i for i, special in enumerate(words.queries.special_tokens_mask) if not special]
+    row = words.attentions[3, 1, it]
+    share = f"{row[animal] / row[[i for i in left if i != it]].sum():.2f}"
+    assert share != "0.68"
+    assert f"“it” gives “animal” {share}" in page.inner_text(READING)
+    assert page.get_attribute(f'{STRIP} [data-layer="3"][data-head="1"]', "title") == (
+        f"L3H1: {share}"
+    )
+    ranked = page.locator('.ranked-pairs tr:has([data-layer="3"][data-head="1"])').inner_text()
+    assert ranked.split("\t")[1] == share
+    cell = page.locator('[data-view="model"] .cell[data-layer="3"][data-head="1"]')
+    assert cell.get_attribute("aria-label").endswith(share)
+    assert page.locator('[data-view="model"] .detail-facts td').first.inner_text() == share
 
 
 @pytest.mark.parametrize("view", [head_view, model_view, heatmap_view])

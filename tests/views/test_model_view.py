@@ -71,6 +71,12 @@ def test_long_texts_say_that_they_are_pooled():
     assert "largest weight" not in model_view(bare_record(["a"] * 48)).sections()[0].lead
 
 
+@pytest.mark.parametrize("length", [48, 49])
+def test_the_page_of_a_short_text_has_its_weights_once(length):
+    [own, *_] = model_view(bare_record([f"t{i}" for i in range(length)])).sections()
+    assert set(own.arrays) == ({"tiles"} if length > 48 else set())
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("length", [3, 60])
 def test_page_draws_what_the_figure_has(open_page, length):

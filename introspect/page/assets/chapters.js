@@ -8,9 +8,19 @@ import { whole } from "./numbers.js";
 export function goTo(part) {
   const chapter = part.closest("details.chapter");
   if (chapter) chapter.open = true;
-  const heading = (chapter ?? part).querySelector("h2");
-  heading?.focus({ preventScroll: true });
-  (chapter ?? part).scrollIntoView({ block: "start" });
+  // Of an item of a chapter, what is to be seen is further down than the chapter's beginning.
+  const place = part.matches(".item") ? part : (chapter ?? part);
+  (chapter ?? part).querySelector("h2")?.focus({ preventScroll: true });
+  place.scrollIntoView({ block: "start" });
+}
+
+/** Choose one of the items of a list, by what they are and its place, and go to it. */
+export function goToItem(of, place) {
+  const list = document.querySelector(`.choice[data-of="${of}"]`);
+  const button = list?.querySelectorAll(".choice-list button")[place];
+  if (!button) return;
+  button.click();
+  goTo(document.getElementById(button.dataset.item));
 }
 
 /** Call back once nothing that holds this part is folded or hidden; at once if nothing is. */

@@ -1,6 +1,7 @@
 // The heads of a case by preference, as a table.
 import { element, headName } from "./dom.js";
 import { decimal } from "./numbers.js";
+import { walkWithArrows } from "./tokens.js";
 
 const ROWS_AT_FIRST = 10;
 
@@ -35,7 +36,12 @@ export function rankedTable(record, style, choose) {
     const lines = scores.ranked.flatMap((pair, place) =>
       isShown(pair, place) ? [line(scores, state, ...pair, place)] : [],
     );
+    const hadFocus = body.contains(document.activeElement);
     body.replaceChildren(...lines);
+    const current = body.querySelector("[aria-current] button");
+    walkWithArrows([...body.querySelectorAll("button")])(current ?? body.querySelector("button"));
+    // The row that was chosen by a key is another element now.
+    if (hadFocus) current?.focus({ preventScroll: true });
     more.hidden = scores.ranked.length <= ROWS_AT_FIRST;
     more.textContent = isWhole ? "Show the first ten" : `Show all ${scores.ranked.length} heads`;
   }

@@ -11,6 +11,11 @@ export async function unpack(id) {
   return new Response(stream).arrayBuffer();
 }
 
+/** What a compressed block of JSON holds. */
+export async function unpackJson(id) {
+  return JSON.parse(new TextDecoder().decode(await unpack(id)));
+}
+
 const ROOTS = Float64Array.from({ length: 255 }, (_, code) => (code / 254) ** (5 / 3));
 
 /** The value of each code of a codec; NaN for the code that means missing. */

@@ -2,7 +2,7 @@
 import { ARROWS, choice, slider } from "./controls.js";
 import { announce, element, figure, headName } from "./dom.js";
 import { selectionOf } from "./selection.js";
-import { tokenColumn } from "./tokens.js";
+import { tokenColumn, walkWithArrows } from "./tokens.js";
 
 /** The state of such a view, with its controls; `show` is called after every change. */
 export class Focus {
@@ -36,6 +36,7 @@ export class Focus {
         if (button.matches(":focus-visible")) this.set({ token: index });
       });
     }
+    this.enter = walkWithArrows(this.column.buttons);
     section.addEventListener("keydown", (event) => this.onKey(event));
     const { row, head, token: query } = this;
     this.selection = selectionOf(record, { row, head, query });
@@ -101,11 +102,13 @@ export class Focus {
     for (const [index, button] of this.column.buttons.entries()) {
       button.setAttribute("aria-pressed", String(index === this.token));
     }
+    this.enter(this.column.buttons[this.token]);
   }
 
-  /** Arrows change layer and head. */
+  /** Arrows change layer and head; in the list of tokens those up and down walk from one to another. */
   onKey(event) {
-    if (event.target.closest("input, select") || !ARROWS[event.key]) return;
+    if (event.defaultPrevented || event.target.closest("input, select") || !ARROWS[event.key])
+      return;
     event.preventDefault();
     const [down, right] = ARROWS[event.key];
     const within = (value, end) => Math.min(Math.max(value, 0), end - 1);

@@ -1,5 +1,6 @@
 // The heads of a layer as chips: click toggles, double-click isolates.
 import { element } from "./dom.js";
+import { walkWithArrows } from "./tokens.js";
 
 /**
  * A row of chips.
@@ -65,6 +66,7 @@ export function headChips(colors, shown, onChange) {
     shortcut("all", all),
     shortcut("none", []),
   ]);
+  walkWithArrows(chips, ["ArrowLeft", "ArrowRight"]);
   show(shown, false);
   return { root, show };
 }

@@ -1,5 +1,6 @@
 // The sentence as an instrument: words, the strip of heads, and what both say of two words.
 import { copyLink } from "./address-button.js";
+import { chosenPair, isOfPair, sharesBy } from "./chosen-pair.js";
 import { choice } from "./controls.js";
 import { announce, element, figure, headName, quoted } from "./dom.js";
 import { headStrip } from "./head-strip.js";
@@ -9,15 +10,7 @@ import { largestOf } from "./patterns.js";
 import { rankedPairs } from "./ranked-pairs.js";
 import { RENORMALIZED, selectionOf } from "./selection.js";
 import { pictureButtons, sentencePicture } from "./sentence-picture.js";
-import { groupsOf, pairFacts, renormalizedShares, rowShares, shareOf } from "./shares.js";
-import {
-  isUnbounded,
-  isWhole,
-  loadMethods,
-  patternBy,
-  weighingsOf,
-  wholeWords,
-} from "./weighings.js";
+import { isUnbounded, isWhole, loadMethods, weighingsOf, wholeWords } from "./weighings.js";
 import { sentenceWords } from "./words.js";
 
 const OWN_MEASURES = [
@@ -45,7 +38,6 @@ class Instrument {
     this.measure = style.measures.length > 0 ? style.measures[0].name : "weight";
     this.pointed = null;
     this.pointedHead = null;
-    this.facts = null;
   }
 
   build() {
@@ -154,7 +146,7 @@ class Instrument {
     this.granularity?.show(selection.granularity);
     this.pointed = null;
     this.pointedHead = null;
-    this.update(!("row" in changed || "head" in changed) || Object.keys(changed).length > 2);
+    this.update(isOfPair(changed));
   }
 
   /** First the word that attends, then the word attended to; with Shift, another that attends. */
@@ -217,19 +209,13 @@ class Instrument {
   /** Show what is chosen: words, strip and sentence; the numbers of a pair only when it changed. */
   update(isOtherPair = true) {
     const { selection } = this;
-    if (isOtherPair || !this.facts) {
-      this.facts = this.pairFacts();
+    if (isOtherPair) {
       this.colorHeads();
-      this.ranked.show(this.facts, this.pairWords());
+      this.ranked.show(chosenPair(selection));
     }
     this.strip.mark(selection.row, selection.head);
     this.ranked.mark(selection.row, selection.head);
     this.showWords();
-  }
-
-  get pattern() {
-    const { weights } = this.selection;
-    return patternBy(this.record, weights === RENORMALIZED ? "raw" : weights);
   }
 
   /** What counts as all of a word's attention: 1, or of what has no bound, the largest there is. */
@@ -237,8 +223,9 @@ class Instrument {
     const { record, selection } = this;
     if (!isUnbounded(record, selection.weights)) return 1;
     this.scales ??= {};
+    const { pattern } = this.shares;
     const name = `${selection.weights} ${selection.row}`;
-    this.scales[name] ??= largestOf(this.pattern, [selection.row], this.pattern.numHeads);
+    this.scales[name] ??= largestOf(pattern, [selection.row], pattern.numHeads);
     return this.scales[name];
   }
 
@@ -268,32 +255,23 @@ class Instrument {
     this.reading.textContent = this.sentence({ row, head, groups, shares, own, isColumn, isPair });
   }
 
+  /** What words give each other by the chosen weights. */
+  get shares() {
+    return sharesBy(this.record, this.selection.weights);
+  }
+
   /** What each word gets from the chosen words, in the mean; or gives to them, in sum. */
   sharesOf(row, head, chosen, { query, key }, isColumn) {
-    const { pattern } = this;
     if (isColumn) {
-      if (this.selection.weights === RENORMALIZED) {
-        const sum = (shares) => chosen.reduce((total, target) => total + shares[target], 0);
-        const rows = query.groups.map((_, group) => this.rowOf(row, head, group, query, key));
-        return Float64Array.from(rows, sum);
-      }
       const targets = chosen.flatMap((group) => key.groups[group]);
-      const shares = query.groups.map((group) => shareOf(pattern, row, head, group, targets));
-      return Float64Array.from(shares);
+      return Float64Array.from(query.groups, (group) => this.shares.of(row, head, group, targets));
     }
     const sums = new Float64Array(key.groups.length);
     for (const group of chosen) {
-      const shares = this.rowOf(row, head, group, query, key);
+      const shares = this.shares.row(row, head, query.groups[group], key);
       for (const [number, share] of shares.entries()) sums[number] += share / chosen.length;
     }
     return sums;
-  }
-
-  /** What one word gives every word, by the chosen weights. */
-  rowOf(row, head, group, query, key) {
-    const shares = rowShares(this.pattern, row, head, query.groups[group], key);
-    if (this.selection.weights !== RENORMALIZED) return shares;
-    return renormalizedShares(shares, key, this.record.keys.special, this.isSelf ? group : -1);
   }
 
   /** Whose numbers these are: a head's, or those of all heads together. */
@@ -327,12 +305,12 @@ class Instrument {
   }
 
   pairSentence(name, subject, verb, inMean, row, head, shares) {
-    const { record, selection } = this;
+    const { selection } = this;
     const sides = this.words.sides();
     const target = sides.key.groupOf[selection.key];
     const label = quoted(sides.key.words[target].dataset.label);
     const given = `${name}: ${subject} ${verb} ${label} ${figure(shares[target])}${inMean}`;
-    const fact = this.facts?.[row * record.numHeads + head];
+    const fact = chosenPair(selection)?.fact(row, head);
     const isPlain = selection.weights === "raw" && selection.pins.length === 0;
     if (!isPlain) return `${given} (${this.weightsLabel()}).`;
     if (!fact || Number.isNaN(fact.others)) return `${given}.`;
@@ -352,48 +330,25 @@ class Instrument {
     return known.find(([name]) => name === weights)?.[1] ?? "raw";
   }
 
-  /** The two chosen words, or null. */
-  pairWords() {
-    const { query, key } = this.selection;
-    if (query === null || key === null) return null;
-    const sides = this.words.sides();
-    const label = (side, token) => sides[side].words[sides[side].groupOf[token]].dataset.label;
-    return [label("query", query), label("key", key)];
-  }
-
-  /** What every head says of the chosen pair; without a pair, of what the word gives most. */
-  pairFacts() {
-    const { record, selection } = this;
-    const { query, key } = selection;
-    if (query === null || key === null) return null;
-    const sides = this.words.sides();
-    const tokens = (side, token) => sides[side].groups[sides[side].groupOf[token]];
-    // The others are words, by whatever the text is read, as in pair_table.
-    const words = groupsOf(record.queries, "word");
-    const sources = tokens("query", query);
-    return pairFacts(record, this.pattern, words, sources, tokens("key", key));
-  }
-
   colorHeads() {
     const given = this.style.measures.find(({ name }) => name === this.measure);
     if (given) {
       this.colorByGiven(given);
       return;
     }
-    const { record, facts } = this;
-    const of = (row, head) => facts?.[row * record.numHeads + head]?.[this.measure] ?? Number.NaN;
+    const pair = chosenPair(this.selection);
+    const of = (row, head) => pair?.fact(row, head)[this.measure] ?? Number.NaN;
     const write = this.measure === "difference" ? signed : figure;
     const scale = this.scale;
     this.strip.color(
       (row, head) => of(row, head) / scale,
       (row, head) => write(of(row, head)),
     );
-    const pair = this.pairWords();
     if (!pair) {
       this.legend.textContent = "Choose a second word to color the heads.";
       return;
     }
-    const words = `${quoted(pair[0], 14)} → ${quoted(pair[1], 14)}`;
+    const words = pair.labels.map((label) => quoted(label, 14)).join(" → ");
     const isSigned = this.measure === "difference";
     this.showLegend(words, [isSigned ? signed(-scale) : "0", figure(scale)], isSigned);
   }

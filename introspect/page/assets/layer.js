@@ -149,7 +149,7 @@ class LayerView {
   buildText() {
     const { buttons } = tokenColumn(this.state.own, this.state.side, this.style.rowHeight);
     this.textButtons = buttons;
-    walkWithArrows(buttons);
+    this.enter = walkWithArrows(buttons);
     for (const [index, button] of buttons.entries()) {
       button.classList.add("layer-word");
       button.addEventListener("click", () => this.set({ token: index }));
@@ -172,8 +172,8 @@ class LayerView {
   markText() {
     for (const [index, button] of this.textButtons.entries()) {
       button.setAttribute("aria-pressed", String(index === this.state.token));
-      button.tabIndex = index === this.state.token ? 0 : -1;
     }
+    this.enter(this.textButtons[this.state.token]);
   }
 
   /** A row's token becomes the chosen one; of two texts, it is read from its own side. */

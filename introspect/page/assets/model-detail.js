@@ -89,9 +89,17 @@ export function headDetail(style, view, open) {
     hint.hidden = true;
     filled.hidden = false;
     title.textContent = view.name(row, head);
+    showFacts();
+    const items = view.strongest(row, head).map((pair) => pairItem(view.pattern, pair));
+    pairs.replaceChildren(...items);
+    drawPattern();
+  }
+
+  /** The numbers of the head; of these one is of the pair of words that is chosen. */
+  function showFacts() {
     facts.replaceChildren(
       ...view
-        .facts(row, head)
+        .facts(...shown)
         .map(([name, value]) =>
           element("tr", {}, [
             element("th", { scope: "row" }, name),
@@ -99,9 +107,6 @@ export function headDetail(style, view, open) {
           ]),
         ),
     );
-    const items = view.strongest(row, head).map((pair) => pairItem(view.pattern, pair));
-    pairs.replaceChildren(...items);
-    drawPattern();
   }
 
   /** Until another map is chosen. */
@@ -110,7 +115,7 @@ export function headDetail(style, view, open) {
     hint.hidden = false;
     filled.hidden = true;
   }
-  return { root, show, clear, draw: drawPattern };
+  return { root, show, showFacts, clear, draw: drawPattern };
 }
 
 function pairItem(record, { query, key, weight }) {

@@ -1,5 +1,20 @@
 // The small maps of the model view: every head's pattern, pooled where the text is long.
 
+/** The maps of the attention itself where the text is short: a cell for each weight. */
+export class WholeTiles {
+  constructor(record) {
+    this.record = record;
+    this.numHeads = record.numHeads;
+    this.height = record.queryLen;
+    this.width = record.keyLen;
+    this.most = 1;
+  }
+
+  value(row, head, y, x) {
+    return this.record.weight(row, head, y, x);
+  }
+}
+
 /** The maps of the attention itself, pooled before the page was written. */
 export class OwnTiles {
   constructor(array) {

@@ -1,5 +1,6 @@
 // The model view: a small map for each head; a click shows one beside them.
 import { fitting, oneOf } from "./address.js";
+import { chosenPair, isOfPair } from "./chosen-pair.js";
 import { choice } from "./controls.js";
 import { element, figure, headName, quoted } from "./dom.js";
 import { exportButtons } from "./exporting.js";
@@ -8,10 +9,9 @@ import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
-import { joined, OwnTiles, PatternTiles } from "./model-tiles.js";
+import { joined, OwnTiles, PatternTiles, WholeTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
-import { groupsOf, pairFacts } from "./shares.js";
 import { onTheme, themed } from "./theme.js";
 import {
   isUnbounded,
@@ -77,13 +77,16 @@ export async function mountModelView(section, style, record) {
   function take(changed) {
     const isKnown = weightsFrom(record)(changed.weights ?? "") !== null;
     if (isKnown && changed.weights !== view.weights) changeWeights(changed.weights);
-    if ("query" in changed || "key" in changed) {
-      view.forgetPair();
-      if (state.sort === PAIR) build();
-      else nameCells();
-    }
+    else if (isOfPair(changed)) showPair();
     const isPlace = "row" in changed || "head" in changed;
     if (isPlace && selection.head < view.pattern.numHeads) show(selection.row, selection.head);
+  }
+
+  /** Of another pair every head has another number. */
+  function showPair() {
+    if (state.sort === PAIR) build();
+    else nameCells();
+    if (state.head) detail.showFacts();
   }
 
   function changeWeights(value) {
@@ -199,28 +202,23 @@ class ShownMaps {
 
   /** The pair of words that is chosen on the page, and its weight in every head; null for none. */
   get pair() {
-    const { record, selection } = this;
-    const { query, key } = selection;
-    if (query === null || key === null) return null;
-    if (!this.knownPair) {
-      const words = groupsOf(record.queries, "word");
-      const keys = groupsOf(record.keys, "word");
-      const sources = words.groups[words.groupOf[query]];
-      const targets = keys.groups[keys.groupOf[key]];
-      const facts = pairFacts(record, record, words, sources, targets);
-      const values = record.layers.map((_, row) =>
-        facts
-          .slice(row * record.numHeads, (row + 1) * record.numHeads)
-          .map(({ weight }) => (Number.isNaN(weight) ? null : weight)),
-      );
-      const label = (side, token) => quoted(record.side(side).labels[token], 14);
-      this.knownPair = { name: `${label("query", query)} to ${label("key", key)}`, values };
-    }
+    const { selection } = this;
+    const pair = chosenPair(selection);
+    if (!pair) return null;
+    // Asked for every head; numbers of one pair are put together once.
+    if (this.knownPair?.pair !== pair) this.knownPair = { pair, ...this.columnOf(pair) };
     return this.knownPair;
   }
 
-  forgetPair() {
-    this.knownPair = null;
+  columnOf(pair) {
+    const { record } = this;
+    const values = record.layers.map((_, row) =>
+      Array.from({ length: record.numHeads }, (_head, head) => {
+        const { weight } = pair.fact(row, head);
+        return Number.isNaN(weight) ? null : weight;
+      }),
+    );
+    return { name: pair.labels.map((label) => quoted(label, 14)).join(" to "), values };
   }
 
   set(weights) {
@@ -229,9 +227,11 @@ class ShownMaps {
     this.isWhole = isWhole(record, weights);
     this.pattern = patternBy(record, weights);
     this.strongest = strongestPairs(this.pattern);
+    const { tiles } = style.arrays;
+    const own = () => (tiles ? new OwnTiles(tiles) : new WholeTiles(record));
     this.tiles = methodOf(record, weights)
       ? new PatternTiles(this.pattern, style.cells, isUnbounded(record, weights))
-      : new OwnTiles(style.arrays.tiles);
+      : own();
     this.most = this.tiles.most;
     this.hasNegative = this.tiles.values?.some((value) => value < 0) ?? false;
     this.names = this.isWhole

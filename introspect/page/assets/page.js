@@ -1,6 +1,6 @@
 // Start the page: unpack what it carries, then make each view in its section.
 import { mountChapters, returnTo, whenSeen } from "./chapters.js";
-import { PageArray, readPage } from "./data.js";
+import { PageArray, readPage, unpackJson } from "./data.js";
 import { element } from "./dom.js";
 import { noteRecord } from "./exporting.js";
 import { foldLeads, tellHeight } from "./frame.js";
@@ -22,7 +22,8 @@ async function mountSection(page, description, mounts) {
     new PageArray(`array-${description.id}-${name}`, json),
   ]);
   for (const one of [record, ...others, ...arrays.map(([, array]) => array)]) await one?.load();
-  const style = { ...description.state, arrays: Object.fromEntries(arrays) };
+  const packed = description.isPacked ? await unpackJson(`packed-${description.id}`) : null;
+  const style = { ...description.state, arrays: Object.fromEntries(arrays), packed };
   await mounts[description.script](section, style, record, others);
   section.dispatchEvent(new Event("introspect:mounted"));
 }

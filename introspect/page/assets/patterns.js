@@ -1,7 +1,7 @@
 // What a record says, seen in another way: by words, without the special tokens, or by norms.
 //
 // Every pattern has the same face as a record: queries, keys, queryLen, keyLen and weight(…).
-import { groupsOf } from "./shares.js";
+import { groupsOf, labelOf } from "./shares.js";
 
 /** Numbers in place of a record's weights, all of them in the page. */
 class OtherPattern {
@@ -118,10 +118,7 @@ function merged(sequence) {
   return {
     groups,
     groupOf,
-    labels: firsts.map((index) => {
-      const word = sequence.words[index];
-      return word === null ? sequence.labels[index] : sequence.wordTexts[word];
-    }),
+    labels: firsts.map((index) => labelOf(sequence, index, "word")),
     special: firsts.map((index) => sequence.special[index]),
     unknown: groups.map((group) => Number(group.some((index) => sequence.unknown[index]))),
     sequences: firsts.map((index) => sequence.sequences[index]),

@@ -2,12 +2,14 @@
 import { element, figure, headName } from "./dom.js";
 import { signed, whole } from "./numbers.js";
 import { sortableTable } from "./tables.js";
+import { walkWithArrows } from "./tokens.js";
 
 const COLUMNS = [
   ["head", "head"],
   ["weight", "weight"],
   ["others", "others give"],
   ["difference", "difference"],
+  ["rank", "rank in the row"],
   ["withoutSpecial", "without specials"],
 ];
 
@@ -19,11 +21,12 @@ export function rankedPairs(record, choose) {
   let shown = null;
   root.addEventListener("toggle", draw);
 
-  function show(facts, pair) {
-    shown = facts;
-    root.hidden = !facts;
-    if (!facts) return;
-    summary.textContent = `All ${whole(facts.length)} heads ranked, “${pair[0]}” to “${pair[1]}”`;
+  function show(pair) {
+    shown = pair?.facts;
+    root.hidden = !pair;
+    if (!pair) return;
+    const [query, key] = pair.labels;
+    summary.textContent = `All ${whole(shown.length)} heads ranked, “${query}” to “${key}”`;
     draw();
   }
 
@@ -41,7 +44,7 @@ export function rankedPairs(record, choose) {
       const name = element("th", { scope: "row", "data-value": row * record.numHeads + head });
       name.append(button);
       const cells = COLUMNS.slice(1).map(([column]) => {
-        const write = column === "difference" ? signed : figure;
+        const write = { difference: signed, rank: whole }[column] ?? figure;
         const value = fact[column];
         return element("td", { "data-value": value }, Number.isNaN(value) ? "–" : write(value));
       });
@@ -54,6 +57,10 @@ export function rankedPairs(record, choose) {
     ]);
     place.replaceChildren(table);
     sortableTable(table, "ranked-heads");
+    const buttons = rows.map((row) => row.querySelector("button"));
+    const enter = walkWithArrows(buttons);
+    // A search may hide the row that Tab enters.
+    place.oninput = () => enter(buttons.find((one) => !one.closest("[hidden]")));
   }
 
   /** Mark the row of the chosen head. */

@@ -18,6 +18,14 @@ export function groupsOf(sequence, granularity) {
   return { groups, groupOf };
 }
 
+/** What a token is called: by word its word, a special token by its own name. */
+export function labelOf(sequence, token, granularity) {
+  const word = sequence.words[token];
+  return granularity === "word" && word !== null
+    ? sequence.wordTexts[word]
+    : sequence.labels[token];
+}
+
 /** The share that some tokens, taken as one word, give each group of keys. */
 export function rowShares(pattern, row, head, sources, { groups, groupOf }) {
   const shares = new Float64Array(groups.length);
@@ -29,16 +37,6 @@ export function rowShares(pattern, row, head, sources, { groups, groupOf }) {
   return shares;
 }
 
-/** A row without special tokens and the word itself, made to sum to 1; NaN where nothing is left. */
-export function renormalizedShares(shares, { groups }, special, own) {
-  const isDropped = (group) => group === own || Boolean(special[groups[group][0]]);
-  const kept = shares.reduce((sum, share, group) => (isDropped(group) ? sum : sum + share), 0);
-  return shares.map((share, group) => {
-    if (isDropped(group)) return 0;
-    return kept < 1e-6 ? Number.NaN : share / kept;
-  });
-}
-
 /** The share that one word gives another in a head. */
 export function shareOf(pattern, row, head, sources, targets) {
   let sum = 0;
@@ -48,22 +46,92 @@ export function shareOf(pattern, row, head, sources, targets) {
   return sum / sources.length;
 }
 
+// Less of a row than this is rounding: of nothing there is no share.
+const LEAST_KEPT = 1e-6;
+// Shares that differ by no more are the same on paper.
+const ROUNDING = 1e-6;
+
+/** What words give each other in a record by the chosen weights. */
+export class Shares {
+  /**
+   * @param {object} record whose mask says which words can see which
+   * @param {object} pattern its numbers, by whichever method
+   * @param {boolean} isRenormalized without special tokens and the word itself, and what is left of
+   *   each row made to sum to 1
+   */
+  constructor(record, pattern, isRenormalized = false) {
+    Object.assign(this, { record, pattern, isRenormalized });
+    this.isSelf = record.keys === record.queries;
+    this.knownKept = new Map();
+  }
+
+  /** The share that one word gives another in a head; NaN where nothing is left of its row. */
+  of(row, head, sources, targets) {
+    if (!this.isRenormalized) return shareOf(this.pattern, row, head, sources, targets);
+    const counted = targets.filter((target) => !this.isDropped(sources, target));
+    if (counted.length === 0) return 0;
+    return this.partOf(row, head, sources, shareOf(this.pattern, row, head, sources, counted));
+  }
+
+  /** The share that one word gives each group of keys. */
+  row(row, head, sources, keys) {
+    const shares = rowShares(this.pattern, row, head, sources, keys);
+    if (!this.isRenormalized) return shares;
+    const isDropped = ([first]) => this.isDropped(sources, first);
+    return shares.map((share, group) =>
+      isDropped(keys.groups[group]) ? 0 : this.partOf(row, head, sources, share),
+    );
+  }
+
+  isDropped(sources, target) {
+    return Boolean(this.record.keys.special[target]) || (this.isSelf && sources.includes(target));
+  }
+
+  partOf(row, head, sources, share) {
+    const kept = this.kept(row, head, sources);
+    return kept < LEAST_KEPT ? Number.NaN : share / kept;
+  }
+
+  /** What is left of a row; of the others of a pair it is asked again for every key. */
+  kept(row, head, sources) {
+    const { numHeads, queryLen } = this.record;
+    const place = (row * numHeads + head) * queryLen + sources[0];
+    const name = place * (queryLen + 1) + sources.length;
+    if (!this.knownKept.has(name)) {
+      let sum = 0;
+      for (const source of sources) {
+        this.pattern.forEachWeight(row, head, source, (key, weight) => {
+          if (!this.isDropped(sources, key)) sum += weight;
+        });
+      }
+      this.knownKept.set(name, sum / sources.length);
+    }
+    return this.knownKept.get(name);
+  }
+}
+
 /**
- * What every head says of a pair of words.
- * @param {object} record whose mask says which words can see the key
- * @param {object} pattern its numbers, by whichever method
- * @param {{groups: number[][]}} queries the words that attend
+ * What every head says of a pair of words, by the chosen weights.
+ * @param {Shares} shares
  * @param {number[]} sources the tokens of the query
  * @param {number[]} targets the tokens of the key
  * @returns {{row: number, head: number, weight: number, others: number, numOthers: number,
- *   difference: number, withoutSpecial: number}[]} in the order of heads; NaN where there is no such number
+ *   difference: number, rank: number, withoutSpecial: number}[]} in the order of heads; NaN where
+ *   there is no such number
  */
-export function pairFacts(record, pattern, queries, sources, targets) {
-  const isSelf = record.keys === record.queries;
+export function pairFacts(shares, sources, targets) {
+  const { record, isSelf } = shares;
   const mention = isSelf ? targets.filter((target) => !sources.includes(target)) : targets;
   const taken = new Set(isSelf ? [...sources, ...targets] : sources);
-  const others = queries.groups.filter(
+  // The others are words, by whatever the text is read.
+  const others = groupsOf(record.queries, "word").groups.filter(
     (group) => !record.queries.special[group[0]] && !group.some((index) => taken.has(index)),
+  );
+  const keys = groupsOf(record.keys, "word");
+  const rivals = [...keys.groups.keys()].filter(
+    (number) =>
+      !record.keys.special[keys.groups[number][0]] &&
+      !keys.groups[number].some((index) => mention.includes(index)),
   );
   const specials = record.keys.special.flatMap((flag, index) => (flag ? [index] : []));
   const facts = [];
@@ -73,19 +141,29 @@ export function pairFacts(record, pattern, queries, sources, targets) {
     const seeing = others.filter(sees);
     const isSeen = sources.some((query) => mention.some((key) => record.canSee(row, query, key)));
     for (let head = 0; head < record.numHeads; head += 1) {
+      const share = (group, keyTokens) => shares.of(row, head, group, keyTokens);
       const hidden = mention.length === 0 || !isSeen;
-      const weight = hidden ? Number.NaN : shareOf(pattern, row, head, sources, mention);
-      const sum = seeing.reduce(
-        (total, group) => total + shareOf(pattern, row, head, group, mention),
-        0,
-      );
+      const weight = hidden ? Number.NaN : share(sources, mention);
+      const sum = seeing.reduce((total, group) => total + share(group, mention), 0);
       const mean = seeing.length > 0 ? sum / seeing.length : Number.NaN;
-      const special = shareOf(pattern, row, head, sources, specials);
-      const withoutSpecial = 1 - special < 1e-6 ? Number.NaN : weight / (1 - special);
-      const difference = weight - mean;
-      const numOthers = seeing.length;
-      facts.push({ row, head, weight, others: mean, numOthers, difference, withoutSpecial });
+      const kept = 1 - share(sources, specials);
+      facts.push({
+        row,
+        head,
+        weight,
+        others: mean,
+        numOthers: seeing.length,
+        difference: weight - mean,
+        rank: rankOf(weight, shares.row(row, head, sources, keys), rivals),
+        withoutSpecial: kept < LEAST_KEPT ? Number.NaN : weight / kept,
+      });
     }
   }
   return facts;
+}
+
+/** The place of a share in a row of words, from 1, with ties at the best place. */
+function rankOf(weight, row, rivals) {
+  if (Number.isNaN(weight)) return Number.NaN;
+  return 1 + rivals.filter((rival) => row[rival] > weight + ROUNDING).length;
 }

@@ -48,23 +48,37 @@ export function tokenColumn(sequence, side, rowHeight) {
   return { list, buttons: items.map((item) => item.children[1]), items };
 }
 
-/** Tab enters a list of tokens once; arrows, Home and End walk in it. */
+/**
+ * Tab enters a list of buttons once; arrows, Home and End walk in it, in the order in which they
+ * stand by then.
+ * @returns {(button: Element) => void} makes Tab enter at one of them
+ */
 export function walkWithArrows(buttons, [back, forth] = ["ArrowUp", "ArrowDown"]) {
-  buttons.forEach((button, index) => {
-    button.tabIndex = index === 0 ? 0 : -1;
-    button.addEventListener("focus", () => {
-      for (const other of buttons) other.tabIndex = other === button ? 0 : -1;
-    });
-    button.addEventListener("keydown", (event) => {
-      const target = {
-        [back]: index - 1,
-        [forth]: index + 1,
-        Home: 0,
-        End: buttons.length - 1,
-      }[event.key];
-      if (target === undefined) return;
-      event.preventDefault();
-      buttons[Math.min(Math.max(target, 0), buttons.length - 1)].focus();
-    });
-  });
+  let entered = null;
+  const enter = (button) => {
+    if (entered) entered.tabIndex = -1;
+    entered = button ?? null;
+    if (entered) entered.tabIndex = 0;
+  };
+  const walk = (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const seen = buttons.filter((one) => !one.closest("[hidden]")).sort(inDocument);
+    const place = seen.indexOf(event.currentTarget);
+    const steps = { [back]: place - 1, [forth]: place + 1, Home: 0, End: seen.length - 1 };
+    const target = steps[event.key];
+    if (target === undefined) return;
+    event.preventDefault();
+    seen[Math.min(Math.max(target, 0), seen.length - 1)].focus();
+  };
+  for (const button of buttons) {
+    button.tabIndex = -1;
+    button.addEventListener("focus", () => enter(button));
+    button.addEventListener("keydown", walk);
+  }
+  enter(buttons[0]);
+  return enter;
+}
+
+function inDocument(one, other) {
+  return one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1;
 }

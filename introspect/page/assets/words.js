@@ -3,7 +3,7 @@ import { arcLayer, drawArcs } from "./arcs.js";
 import { element, figure, runsLeft } from "./dom.js";
 import { decimal } from "./numbers.js";
 import { onWidth } from "./plot.js";
-import { groupsOf } from "./shares.js";
+import { groupsOf, labelOf } from "./shares.js";
 import { lineMoves } from "./words-walk.js";
 
 // Smaller shares have no number and no arc: their tints are all but white.
@@ -182,9 +182,8 @@ function directionOf({ labels, special, sequences }, text) {
 
 function wordOf(sequence, group, number, { name, granularity, roles }) {
   const [first] = group;
-  const word = sequence.words[first];
-  const isWord = granularity === "word" && word !== null;
-  const label = isWord ? sequence.wordTexts[word] : sequence.labels[first];
+  const isWord = granularity === "word" && sequence.words[first] !== null;
+  const label = labelOf(sequence, first, granularity);
   const isSpecial = Boolean(sequence.special[first]);
   const isUnknown = group.some((index) => sequence.unknown[index]);
   const role = group.map((index) => roles?.[index]).find(Boolean);

@@ -19,6 +19,7 @@ from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
+from introspect.studies.causal.runs import runs_of
 from introspect.studies.causal.verdicts import ability_of, smallest_effect, verdicts_of
 from introspect.text import counted, verb
 
@@ -195,11 +196,11 @@ def measure_effects(
     without: dict[Head, Floats] = {}
     with following(progress) as tell:
         tell(ABLATING, 0, len(measured))
-        clean = answers.margins()
+        runs = runs_of(answers, ablations.kind)
         for head in measured:
-            with ablations.of({head.layer: [head.head]}):
-                without[head] = answers.margins()
+            without[head] = runs.margins(ablations.of({head.layer: [head.head]}))
             tell(ABLATING, len(without), len(measured))
+    clean = runs.clean
     heads_table, notes = effects_of(answers, clean, without, chosen, control, seed=seed)
     heads_table.attrs |= {
         "metric": answers.metric.name,

@@ -13,12 +13,13 @@ import pandas as pd
 import torch
 
 from introspect.hooks import Edit, Visible
-from introspect.interventions import NEEDS_REFERENCE, Ablation, Intervention, patched, run_parts
+from introspect.interventions import NEEDS_REFERENCE, Ablation, patched
 from introspect.records import Head, Kind
 from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import AnswerReader, Answers, Batch
 from introspect.studies.causal.effects import CausalEffects, ablations_for
 from introspect.studies.causal.metrics import Floats
+from introspect.studies.causal.runs import Runs
 from introspect.studies.causal.verdicts import LEVEL, Verdict, agreed, smallest_effect, verdicts_of
 
 #: The stage of ``follow``, as progress is told.
@@ -134,6 +135,17 @@ class _Asked:
         values, heads = effects.by_case()
         self._alone = dict(zip(heads, values.T, strict=True))
         self._ablations = ablations_for(self._answers, effects.method, None, effects.kind, seed)
+        self._runs_kept: Runs | None = None
+
+    @property
+    def _runs(self) -> Runs:
+        """The runs of all of them, with the outputs of heads that most of them need."""
+        if self._runs_kept is None:
+            kind = self._effects.kind
+            layers = self._ablations.layout.layers(kind)
+            self._runs_kept = Runs(self._answers, kind, outputs=layers)
+            self._done()
+        return self._runs_kept
 
     def methods(self, heads: Sequence[Head]) -> pd.DataFrame:
         """Measure each head by each method, with a family of these heads."""
@@ -167,14 +179,15 @@ class _Asked:
         if method == self._effects.method:
             yield from (self._alone[head] for head in heads)
         elif method == "resample":
-            resampling = Resampling(self._answers, self._effects.kind, heads, self._seed)
+            resampling = Resampling(
+                self._answers, self._effects.kind, heads, self._seed, runs=self._runs
+            )
             for head in heads:
                 yield clean - resampling.margins(head, self._done)
         else:
             ablations = ablations_for(self._answers, method, None, self._effects.kind, self._seed)
             for head in heads:
-                with ablations.of({head.layer: [head.head]}):
-                    yield clean - self._answers.margins()
+                yield clean - self._runs.margins(ablations.of({head.layer: [head.head]}))
                 self._done()
 
     def pairs(self, two: Sequence[tuple[Head, Head]]) -> pd.DataFrame:
@@ -209,8 +222,7 @@ class _Asked:
         by_layer: dict[int, list[int]] = {}
         for head in sorted(heads):
             by_layer.setdefault(head.layer, []).append(head.head)
-        with self._ablations.of(by_layer):
-            margins = self._answers.margins()
+        margins = self._runs.margins(self._ablations.of(by_layer))
         self._done()
         return self._effects.margins - margins
 
@@ -232,30 +244,27 @@ class _Asked:
         layers = self._ablations.layout.layers(kind)
         readings = {head: answers.reading() for head in heads}
         changes = {head: _Changes(kind) for head in paired if head.layer < max(layers)}
-        for batch in answers.batches if paired else ():
-            outputs = run_parts(
-                answers.model.module, batch.inputs, "head_outputs", kind, layers, run=answers.asked
-            )
+        for number, batch in enumerate(answers.batches if paired else ()):
+            outputs = self._runs.outputs(number, layers)
             for head, reading in readings.items():
                 held = [
                     Edit(kind, layer, "head_outputs", _held(outputs[layer]))
                     for layer in layers
                     if layer > head.layer
                 ]
-                reading.add(batch, self._run_without(head, held, batch))
+                reading.add(batch, self._run_without(head, held, number))
             for head, change in changes.items():
                 later = {layer: outputs[layer] for layer in layers if layer > head.layer}
-                self._run_without(head, change.edits(later, batch.mask), batch)
-        self._done()
+                self._run_without(head, change.edits(later, batch.mask), number)
+                self._done()
         measured = set(self._alone)
         moved = {head: change.largest(measured) for head, change in changes.items()}
         return self._direct(readings), {head: to for head, to in moved.items() if to is not None}
 
-    def _run_without(self, head: Head, later: Sequence[Edit], batch: Batch) -> Any:
+    def _run_without(self, head: Head, later: Sequence[Edit], number: int) -> Any:
         """Return the output on one batch without a head, and with edits of later layers."""
         ablated = self._ablations.of({head.layer: [head.head]})
-        with ablated, Intervention(self._answers.model, list(later), "later heads"):
-            return self._answers.run(batch)
+        return self._runs.run(number, [*ablated.edits, *later])
 
     def _direct(self, readings: Mapping[Head, AnswerReader]) -> pd.DataFrame:
         if not readings:
@@ -357,6 +366,7 @@ class Resampling:
         heads: the heads that may be ablated.
         seed: the random seed of the draws.
         draws: how many texts each case is given, one at a time.
+        runs: the runs of the same cases, which keep the outputs of these layers.
     """
 
     def __init__(
@@ -366,21 +376,22 @@ class Resampling:
         heads: Sequence[Head],
         seed: int,
         draws: int = DRAWS,
+        *,
+        runs: Runs | None = None,
     ) -> None:
         self._answers, self._kind = answers, kind
         layers = sorted({head.layer for head in heads})
+        self._runs = runs or Runs(answers, kind, outputs=layers)
         self._outputs: list[dict[int, torch.Tensor]] = []
         self._lengths: list[int] = []
         # The first question of each case, as the model reads it.
         first: dict[int, int] = {}
-        for batch in answers.batches:
-            parts = run_parts(
-                answers.model.module, batch.inputs, "head_outputs", kind, layers, run=answers.asked
-            )
+        for number, batch in enumerate(answers.batches):
+            parts = self._runs.outputs(number, layers)
             for row, case in enumerate(batch.cases):
                 if case not in first:
                     first[case] = len(self._outputs)
-                    self._outputs.append({layer: part[row] for layer, part in parts.items()})
+                    self._outputs.append({layer: parts[layer][row] for layer in layers})
                     self._lengths.append(int(batch.mask[row].sum()))
         self._first = first
         self._drawn = self._draw(np.random.default_rng(seed), draws)
@@ -409,11 +420,10 @@ class Resampling:
         found = []
         for drawn in self._drawn:
             reading = self._answers.reading()
-            for batch in self._answers.batches:
+            for number, batch in enumerate(self._answers.batches):
                 source = self._source(head.layer, batch, drawn)
                 edit = Edit(self._kind, head.layer, "head_outputs", patched(source, [head.head]))
-                with Intervention(self._answers.model, [edit], f"{head} resampled"):
-                    reading.add(batch, self._answers.run(batch))
+                reading.add(batch, self._runs.run(number, [edit]))
             found.append(self._answers.margins(reading.scores()))
             done()
         mean: Floats = np.mean(found, axis=0)

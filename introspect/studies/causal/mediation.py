@@ -14,13 +14,12 @@ from introspect.calls import checked_call
 from introspect.data import Cases, as_cases
 from introspect.errors import InputError, IntrospectError, ModelError, SelectionError
 from introspect.hooks import Edit, attention_layout
-from introspect.interventions import Intervention, checked_kind, heads_by_layer, patched, run_parts
+from introspect.interventions import checked_kind, heads_by_layer, patched, run_parts
 from introspect.models import Model
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import (
-    AnswerReader,
     Answers,
     Batch,
     Ready,
@@ -34,6 +33,7 @@ from introspect.studies.causal.metrics import (
     load_to_ask,
     metric_named,
 )
+from introspect.studies.causal.runs import Runs
 from introspect.studies.coreference import MOST_WORDS, words_apart, words_outside
 from introspect.text import CorefCase, counted, verb
 
@@ -121,25 +121,70 @@ def mediation(
 
     Source: Vig et al. 2020, https://arxiv.org/abs/2004.12265, section 3.
     """
-    if through not in MEDIATORS:
-        raise SelectionError(f"Expected `through` from {', '.join(MEDIATORS)}, got {through!r}.")
-    model = load_to_ask(model, metric)
-    pairs, left_out = _minimal_pairs(as_cases(cases))
-    if not pairs:
-        raise InputError(_no_minimal_pairs(left_out))
-    first, second, kept = _aligned(model, pairs, left_out, metric, batch_size)
-    layout = attention_layout(model.module)
-    kind = checked_kind(layout, kind_of(first, kind))
-    by_layer = heads_by_layer(layout, kind, heads)
-    chosen = [Head(layer, number) for layer in by_layer for number in by_layer[layer]]
-    runs = _Runs(first, second, kind, chosen, through)
-    with following(progress) as tell:
-        runs.run(tell)
-    return Mediation(*_tables(runs, kept, chosen, seed, left_out), through=through)
+    pairs = Pairs(model, cases, metric=metric, kind=kind, batch_size=batch_size)
+    return pairs.mediation(heads, through=through, seed=seed, progress=progress)
+
+
+class Pairs:
+    """Minimal pairs, each read both ways, whose unchanged runs serve every mediator.
+
+    Args:
+        model: as for ``mediation``.
+        cases: as for ``mediation``.
+        metric: as for ``mediation``.
+        kind: as for ``mediation``.
+        batch_size: as for ``mediation``.
+
+    Raises:
+        InputError: there is no minimal pair whose cases have the same number of tokens.
+    """
+
+    def __init__(
+        self,
+        model: Model | str,
+        cases: Cases,
+        *,
+        metric: str | None = None,
+        kind: Kind | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        model = load_to_ask(model, metric)
+        pairs, self._left_out = _minimal_pairs(as_cases(cases))
+        if not pairs:
+            raise InputError(_no_minimal_pairs(self._left_out))
+        self._first, self._second, self._groups = _aligned(
+            model, pairs, self._left_out, metric, batch_size
+        )
+        self._layout = attention_layout(model.module)
+        self._kind = checked_kind(self._layout, kind_of(self._first, kind))
+        self._runs: Runs | None = None
+
+    def mediation(
+        self,
+        heads: Iterable[HeadLike] | HeadLike | None = None,
+        *,
+        through: Mediator = "head_outputs",
+        seed: int = 0,
+        progress: ProgressLike = None,
+    ) -> Mediation:
+        """Measure what ``mediation`` does, by one mediator."""
+        if through not in MEDIATORS:
+            raise SelectionError(
+                f"Expected `through` from {', '.join(MEDIATORS)}, got {through!r}."
+            )
+        by_layer = heads_by_layer(self._layout, self._kind, heads)
+        chosen = [Head(layer, number) for layer in by_layer for number in by_layer[layer]]
+        self._runs = self._runs or Runs(self._first, self._kind)
+        runs = _Patching(self._first, self._second, self._runs, self._kind, chosen, through)
+        with following(progress) as tell:
+            runs.run(tell)
+        return Mediation(
+            *_tables(runs, self._groups, chosen, seed, self._left_out), through=through
+        )
 
 
 def _tables(
-    runs: _Runs,
+    runs: _Patching,
     groups: Sequence[str],
     heads: Sequence[Head],
     seed: int,
@@ -189,79 +234,74 @@ def _tables(
     return table, left_out, notes
 
 
-class _Runs:
-    """Runs of each batch of pairs, unchanged and with each head of the other case."""
+class _Patching:
+    """Runs of each batch of pairs with each head of the other case.
+
+    Each pair stands both ways in both lists, so that a case with a head of the other is also the
+    other's other case with a head of it: one run is read for the indirect effect of the one, and
+    the direct effect of the other.
+    """
 
     def __init__(
         self,
         first: Answers,
         second: Answers,
+        runs: Runs,
         kind: Kind,
         heads: Sequence[Head],
         through: Mediator,
     ) -> None:
-        self._first, self._second = first, second
+        self._first, self._second, self._runs = first, second, runs
         self._through = through
         self._kind = kind
         self._heads = heads
         self._layers = sorted({head.layer for head in heads})
         self.metric = first.metric
-        self._own = first.reading()
-        self._others = second.reading()
-        # The other case's head in the case's run, and the case's head in the other case's run.
         self._of_other = {head: first.reading() for head in heads}
-        self._of_own = {head: second.reading() for head in heads}
 
     def run(self, tell: Stages) -> None:
-        batches = list(zip(self._first.batches, self._second.batches, strict=True))
-        number, total = 0, 2 * len(batches) * len(self._heads)
-        tell(PATCHING, number, total)
-        for mine, theirs in batches:
-            self._own.add(mine, self._first.run(mine))
-            self._others.add(theirs, self._second.run(theirs))
-            own = self._outputs(self._first, mine)
-            others = self._outputs(self._second, theirs)
+        done, total = 0, len(self._first.batches) * len(self._heads)
+        tell(PATCHING, done, total)
+        for number, (mine, theirs) in enumerate(
+            zip(self._first.batches, self._second.batches, strict=True)
+        ):
+            others = self._outputs(theirs)
             for head in self._heads:
-                self._put(head, others, self._first, mine, self._of_other[head])
-                self._put(head, own, self._second, theirs, self._of_own[head])
-                number += 2
-                tell(PATCHING, number, total)
+                self._put(head, others, number, mine)
+                done += 1
+                tell(PATCHING, done, total)
 
     def effects(self) -> tuple[Floats, Floats, Floats]:
         """Return total, ``(num_cases,)``; indirect and direct, ``(num_cases, num_heads)``."""
-        own = self._preference(self._own)
-        total = own - self._preference(self._others)
-        indirect = [own - self._preference(self._of_other[head]) for head in self._heads]
-        direct = [own - self._preference(self._of_own[head]) for head in self._heads]
+        own = self._runs.clean
+        scores = {head: reading.scores() for head, reading in self._of_other.items()}
+        total = own - self._preference(self._runs.scores, of_other=True)
+        indirect = [own - self._preference(scores[head]) for head in self._heads]
+        direct = [own - self._preference(scores[head], of_other=True) for head in self._heads]
         return total, np.stack(indirect, axis=1), np.stack(direct, axis=1)
 
-    def _preference(self, reading: AnswerReader) -> Floats:
+    def _preference(self, scores: Floats, *, of_other: bool = False) -> Floats:
         """Compute the preference for the case's own antecedent, also where the other was read."""
-        return self._first.margins(reading.scores())
+        other = np.arange(len(scores)) ^ 1
+        return self._first.margins(scores[other] if of_other else scores)
 
-    def _outputs(self, answers: Answers, batch: Batch) -> dict[int, torch.Tensor]:
-        module = answers.asked
+    def _outputs(self, batch: Batch) -> dict[int, torch.Tensor]:
+        """Return what heads of the other cases pass on."""
         return run_parts(
-            answers.model.module,
+            self._second.model.module,
             batch.inputs,
             self._through,
             self._kind,
             self._layers,
-            run=module,
+            run=self._second.asked,
         )
 
     def _put(
-        self,
-        head: Head,
-        outputs: Mapping[int, torch.Tensor],
-        answers: Answers,
-        batch: Batch,
-        reading: AnswerReader,
+        self, head: Head, outputs: Mapping[int, torch.Tensor], number: int, batch: Batch
     ) -> None:
         change = patched(outputs[head.layer], [head.head])
         edit = Edit(self._kind, head.layer, self._through, change)
-        with Intervention(answers.model, [edit], f"{head} of the other case"):
-            reading.add(batch, answers.run(batch))
+        self._of_other[head].add(batch, self._runs.run(number, [edit]))
 
 
 def _minimal_pairs(

@@ -27,7 +27,7 @@ from introspect.studies.causal.followed import (
     follow,
     verdicts_by_method,
 )
-from introspect.studies.causal.mediation import MEDIATORS, Mediation, mediation
+from introspect.studies.causal.mediation import MEDIATORS, Mediation, Pairs
 from introspect.studies.causal.metrics import Floats, load_to_ask
 from introspect.studies.causal.smallest import SmallestSet, smallest_set
 from introspect.studies.causal.verdicts import Ability, ability_of
@@ -260,16 +260,15 @@ def _mediated(
     """Measure mediation by the outputs of the heads that are followed, and by their weights."""
     if not followed.heads:
         return [], ["no effects within minimal pairs: no head has an effect to follow"]
-    found = []
+    found: list[Mediation] = []
+    pairs: Pairs | None = None
     for through in MEDIATORS:
         try:
-            found.append(
-                mediation(
-                    answers.model, answers.cases, followed.heads, through=through,
-                    metric=answers.metric.name, kind=kind, batch_size=batch_size, seed=seed,
-                    progress=tell,
-                )
+            pairs = pairs or Pairs(
+                answers.model, answers.cases, metric=answers.metric.name, kind=kind,
+                batch_size=batch_size,
             )  # fmt: skip
+            found.append(pairs.mediation(followed.heads, through=through, seed=seed, progress=tell))
         except (InputError, CaptureError) as error:
             return found, [f"no effects within minimal pairs by {through}: {error}"]
     return found, []

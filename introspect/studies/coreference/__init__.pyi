@@ -6,6 +6,7 @@ from .bias import bias_table as bias_table
 from .case_claims import case_claims as case_claims
 from .case_claims import left_out as left_out
 from .case_claims import quoted as quoted
+from .case_list import CaseList as CaseList
 from .choice import Choice as Choice
 from .choice_claims import also_found as also_found
 from .choice_claims import baseline_name as baseline_name

@@ -361,13 +361,25 @@ def _raw_beside(scores: Chosen, choice: Choice) -> list[Claim]:
 
 
 def _baselines(scores: Chosen, on: str = "On the same cases") -> list[Claim]:
-    rows = list(scores.baselines.itertuples())
+    rows = list(scores.baselines.itertuples(index=False))
     named = [f"{baseline_name(row.baseline)} {percent(row.accuracy)}" for row in rows]
+    return _of_rows(scores, rows, "baseline", f"{on}: {', '.join(named)}.")
+
+
+def _of_rows(scores: Chosen, rows: Sequence[Any], kind: str, sentence: str) -> list[Claim]:
+    """Return the claims of a sentence that gives the accuracy in each row of a table.
+
+    Args:
+        scores: the tables.
+        rows: rows of which the first column says what each is of.
+        kind: the kind of the claims.
+        sentence: the sentence.
+    """
     return [
         Claim(
-            kind="baseline",
-            subject=row.baseline,
-            sentence=f"{on}: {', '.join(named)}.",
+            kind=kind,
+            subject=row[0],
+            sentence=sentence,
             estimate=float(row.accuracy),
             low=float(row.ci_low),
             high=float(row.ci_high),
@@ -403,7 +415,7 @@ def _against(scores: Chosen, said: set[str]) -> Iterator[Claim]:
 
 def _by_length(scores: Chosen, choice: Choice) -> list[Claim]:
     """Say whether the held-out choice depends on which candidate has fewer words."""
-    rows = list(scores.by_length.itertuples())
+    rows = list(scores.by_length.itertuples(index=False))
     if len(rows) < 2:
         return []
     parts = [
@@ -412,19 +424,7 @@ def _by_length(scores: Chosen, choice: Choice) -> list[Claim]:
         for row in rows
     ]
     where = "By the length of the antecedent in words, the held-out choice is right in"
-    return [
-        Claim(
-            kind="by-length",
-            subject=row.antecedent,
-            sentence=f"{where} {listed(parts)}.",
-            estimate=float(row.accuracy),
-            low=float(row.ci_low),
-            high=float(row.ci_high),
-            n=int(row.n),
-            groups=scores.num_groups,
-        )
-        for row in rows
-    ]
+    return _of_rows(scores, rows, "by-length", f"{where} {listed(parts)}.")
 
 
 def _stability(scores: Chosen, choice: Choice) -> list[Claim]:

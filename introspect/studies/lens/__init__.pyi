@@ -1,5 +1,6 @@
 # What the folder hands out, each name loaded on its first use.
 from .claims import lens_claims as lens_claims
+from .following import readings_after as readings_after
 from .lens import logit_lens as logit_lens
 from .logits import direct_logit_attribution as direct_logit_attribution
 from .study import LensStudy as LensStudy

@@ -13,14 +13,13 @@ from torch import nn
 
 from introspect.calls import checked_call
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import borrowed_attention, run_arguments, unedited
+from introspect.hooks import borrowed_attention, replayed_results, run_arguments, unedited
 from introspect.models import Model, Readable, load_text
 from introspect.studies.lens.states import (
     Run,
     ends_in_norm,
     noted_results,
     replaced_result,
-    replayed_results,
     run_noted,
 )
 from introspect.text import quantity

@@ -8,10 +8,9 @@ output projection of the attention with the same number. Names are not used.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Any
 from weakref import ReferenceType, ref
@@ -19,7 +18,7 @@ from weakref import ReferenceType, ref
 import torch
 from torch import nn
 
-from introspect.changes import Changes, guarded
+from introspect.changes import Changes
 from introspect.errors import CaptureError, ModelError
 from introspect.hooks import (
     Captured,
@@ -323,37 +322,6 @@ def noted_results(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, Any]
     with Changes() as changes:
         hook_after(changes, modules, note)
         yield results
-
-
-# Modules keep one ``forward`` for all threads: two blocks that overlap would restore each other's.
-_replaying = guarded(threading.RLock())
-
-
-@contextmanager
-def replayed_results(results: Mapping[nn.Module, Any]) -> Iterator[None]:
-    """Let modules return these results instead of computing, in this thread, within the block."""
-    thread = threading.get_ident()
-
-    def replaying(own: Callable[..., Any], result: Any) -> Callable[..., Any]:
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            return result if threading.get_ident() == thread else own(*args, **kwargs)
-
-        return forward
-
-    with _replaying, Changes() as changes:
-        before = {module: vars(module).get("forward") for module in results}
-        changes.note(partial(_restore_forwards, before))
-        for module, result in results.items():
-            vars(module)["forward"] = replaying(module.forward, result)
-        yield
-
-
-def _restore_forwards(before: Mapping[nn.Module, Any]) -> None:
-    for module, forward in before.items():
-        if forward is None:
-            vars(module).pop("forward", None)
-        else:
-            vars(module)["forward"] = forward
 
 
 # An output belongs to the heads unless it is this many times nearer to the rest than to their sum.

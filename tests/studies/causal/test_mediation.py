@@ -11,7 +11,7 @@ import pytest
 from introspect.data import grammar_cases
 from introspect.errors import InputError
 from introspect.studies.causal import mediation, metrics
-from introspect.studies.causal.mediation import MEDIATION_COLUMNS, _Runs
+from introspect.studies.causal.mediation import MEDIATION_COLUMNS, _Patching
 from introspect.text import CorefCase
 from tests.studies.causal.helpers import slow_margin
 
@@ -91,12 +91,12 @@ def test_minimal_pairs_are_encoded_once(model, cases, monkeypatch):
 
 def test_minimal_pairs_are_told_head_by_head(model, cases, monkeypatch):
     told, ablated = [], []
-    put = _Runs._put
-    monkeypatch.setattr(_Runs, "_put", lambda *args: ablated.append(args[1]) or put(*args))
+    put = _Patching._put
+    monkeypatch.setattr(_Patching, "_put", lambda *args: ablated.append(args[1]) or put(*args))
 
     def note(stage, number, total):
         told.append((number, total, len(ablated)))
 
     mediation(model, cases, ["L0H1", "L0H3"], batch_size=5, progress=note)
-    # Twelve cases with two candidates, five at a time; each head is put into either case.
-    assert told == [(number, 20, number) for number in range(0, 21, 2)]
+    # Twelve cases with two candidates, five at a time; each pair is among them both ways.
+    assert told == [(number, 10, number) for number in range(11)]

@@ -11,11 +11,10 @@ import transformers as tf
 import introspect as ix
 from introspect.data import grammar_cases
 from introspect.errors import CaptureError, ModelError, SelectionError
-from introspect.hooks import find_projections
+from introspect.hooks import find_projections, replayed_results
 from introspect.models import Model
 from introspect.studies.lens import lens
 from introspect.studies.lens.lens import NO_STREAM
-from introspect.studies.lens.states import replayed_results
 from tests import models_zoo as zoo
 from tests.studies.heads.test_importance import masked
 from tests.tokenizers_zoo import byte_level

@@ -1,0 +1,81 @@
+"""Claims beside what the tables give."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.recompute import formulas
+from benchmarks.recompute.causal import CAUSAL
+from benchmarks.recompute.folder import Folder, Numbers, Row
+from benchmarks.recompute.heads import HEADS
+from benchmarks.recompute.sets import SETS
+from introspect.statistics import Claim, exclusions
+
+RECOMPUTE = {**SETS, **CAUSAL, **HEADS}
+
+
+def differences(folder: Folder) -> Iterator[str]:
+    """Yield what differs between the claims of a folder and its tables, in words."""
+    for claim in folder.claims:
+        function = RECOMPUTE.get(claim["kind"])
+        found = None if function is None else function(folder, claim)
+        for name, value in (found or {}).items():
+            if not name.startswith("slack") and (words := _apart(claim, name, value, found or {})):
+                yield f"{claim['kind']}, {claim['subject']}: {words}"
+
+
+def _apart(claim: Row, name: str, value: float, found: Numbers) -> str:
+    field, given = name.rstrip("~"), claim[name.rstrip("~")]
+    if math.isnan(value):
+        return ""
+    if given is None:
+        return f"{field} is not there, the tables give {value:.6g}"
+    slack = 1e-6 * max(1.0, abs(given))
+    if name.endswith("~"):
+        # Both p-values are shares of permutations: of as many as are drawn here, and of 1000.
+        variance = max(value * (1 - value), given * (1 - given), 1 / formulas.DRAWS)
+        slack = (
+            formulas.DEVIATIONS * math.sqrt(variance * (1 / formulas.DRAWS + 1 / 1000))
+            + 1 / formulas.DRAWS
+        )
+    elif name in ("low", "high") and "slack" in found:
+        slack += found["slack"]
+    slack += found.get(f"slack of {name}", 0.0)
+    if abs(value - given) <= slack:
+        return ""
+    return f"{field} is {given:.6g}, the tables give {value:.6g}"
+
+
+def faults(path: Path) -> tuple[list[str], Counter[str], int]:
+    """Return what is wrong with the claims of a folder, what was not recomputed, and what was."""
+    page = path if path.suffix == ".html" else None
+    folder = Folder(path.parent if page else path)
+    wrong = list(differences(folder))
+    claims = [
+        Claim(**{k: math.nan if v is None else v for k, v in c.items()}) for c in folder.claims
+    ]
+    wrong += [f"{one.sentence} | {other.sentence}: {why}" for one, other, why in exclusions(claims)]
+    for file in [page] if page else sorted(folder.path.glob("*.html")):
+        shown = _words(html.unescape(re.sub(r"<[^>]+>", "", file.read_text(encoding="utf-8"))))
+        if page or len(list(folder.path.glob("*.html"))) == 1:
+            wrong += [
+                f"not on the page: {claim.plain}"
+                for claim in dict.fromkeys(claims)
+                if _words(claim.plain) not in shown and not _is_long_list(claim, claims)
+            ]
+    left = Counter(c["kind"] for c in folder.claims if c["kind"] not in RECOMPUTE)
+    return wrong, left, len(folder.claims) - sum(left.values())
+
+
+def _words(text: str) -> str:
+    return re.sub(r"\s+", " ", text.replace("*", ""))
+
+
+def _is_long_list(claim: Claim, claims: Sequence[Claim]) -> bool:
+    """Return whether a page names only the first of so many heads."""
+    return sum(other.kind == claim.kind for other in claims) > 5
