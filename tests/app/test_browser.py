@@ -14,8 +14,6 @@ from introspect.app.uploads import SAMPLE
 pytestmark = pytest.mark.browser
 
 TEXT = "The animal didn't cross the street because it was too tired."
-#: Milliseconds between two looks: without a graphics card a look in each frame costs much.
-_EVERY = 100
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +35,7 @@ def visit(visitor: Any, served: Any) -> Iterator[Callable[..., Any]]:
         page = visitor.new_page()
         pages.append(page)
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+        page.emulate_media(color_scheme="dark" if dark else "light")
         page.set_default_timeout(60_000)
         own = (served.url, f"ws://127.0.0.1:{served.port}", "blob:", "data:", "about:")
 
@@ -93,7 +91,6 @@ def fits(page: Any, title: str) -> None:
           return gap >= 0 && gap < 3 && inside.documentElement.scrollHeight <= frame.clientHeight;
         }""",
         arg=title,
-        polling=_EVERY,
     )
     assert view.locator("main").bounding_box()["height"] > 300
 
@@ -140,7 +137,6 @@ def readable(page: Any) -> None:
             f"selector => {{ const all = ({CONTRAST})(selector);"
             " return all.length >= 2 && Math.min(...all) >= 4.5; }",
             arg=selector,
-            polling=_EVERY,
         )
 
 
@@ -286,10 +282,10 @@ def through_heads_by_the_keyboard(page: Any, take_home: Callable[[Any, str], Any
 def test_what_only_a_browser_shows(visit):
     page = visit(width=800, dark=True)
     frame(page, "Heat map")
-    page.wait_for_function(f"() => ({BRIGHTNESS}) < 128", polling=_EVERY)
+    page.wait_for_function(f"() => ({BRIGHTNESS}) < 128")
     readable(page)
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"() => ({BRIGHTNESS}) > 128", polling=_EVERY)
+    page.wait_for_function(f"() => ({BRIGHTNESS}) > 128")
     readable(page)
     nothing_scrolls_sideways(page)
     hostile_words_are_text(page)
