@@ -342,6 +342,7 @@ def finding(model, cases):
     return scores, finding_of_choice(scores)
 
 
+@pytest.mark.slow
 def test_schemas_of_winograd_are_no_evidence(minilm):
     cases = collection("xwino", "en.tsv")
     scores, found = finding(minilm, cases)

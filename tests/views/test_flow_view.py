@@ -332,6 +332,7 @@ def test_the_address_opens_the_same_flow(open_page, demo):
     assert again.inner_text(COUNT) == seen
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 600])
 def test_the_page_stands_any_record(open_page, width):

@@ -145,6 +145,7 @@ def test_zoom_makes_cells_larger_and_the_rest_scrolls_under_the_tokens(open_page
     assert close(record.attentions[0, 0], page.evaluate(GRID))
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_512_tokens_are_drawn_whole_with_the_largest_of_what_has_no_room(open_page):
     record = bare_record([f"w{i}" for i in range(512)], layers=1, heads=2)

@@ -88,6 +88,7 @@ def test_a_head_with_a_backup_is_found_in_pairs_only():
     assert clean - run.margins(pair).mean() > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [6])
 def test_a_backup_without_an_effect_of_its_own_is_found_by_what_wakes_up(seed):
     """Alone the backup has no verdict: it is the head that changes most without the mover."""
