@@ -1,10 +1,11 @@
 // Heads as points between two axes, drawn as SVG; the table has the same numbers as text.
-import { decimal, percent } from "./numbers.js";
+import { coordinate, decimal, percent } from "./numbers.js";
 
 const WIDTH = 560;
 const HEIGHT = 340;
 const MARGIN = { left: 58, right: 14, top: 12, bottom: 46 };
 const RADIUS = 5;
+const ROUNDING = 1e-9;
 /** How many parts an axis has, by the first digit of its end. */
 const PARTS = { 1: 5, 2: 4, 5: 5 };
 
@@ -24,7 +25,7 @@ export function roundEnd(largest) {
 
 /** The round numbers from 0 to a round end. */
 export function ticksTo(end) {
-  const first = Number(end.toExponential()[0]);
+  const first = Math.round(end / 10 ** Math.floor(Math.log10(end) + ROUNDING));
   const parts = PARTS[first];
   return Array.from({ length: parts + 1 }, (_, step) => (end * step) / parts);
 }
@@ -81,8 +82,8 @@ export function atlasScatter(heads, style, acts) {
       point.toggleAttribute("hidden", isMissing);
       point.style.display = isMissing ? "none" : "";
       if (isMissing) return;
-      point.setAttribute("cx", across(head[x]).toFixed(1));
-      point.setAttribute("cy", up(head[y]).toFixed(1));
+      point.setAttribute("cx", coordinate(across(head[x])));
+      point.setAttribute("cy", coordinate(up(head[y])));
       const strength = head[color] === null ? 0 : Math.min(head[color] / endColor, 1);
       point.style.setProperty("--strength", `${Math.round(100 * strength)}%`);
     });

@@ -9,7 +9,7 @@ import { goToItem } from "./chapters.js";
 import { choice } from "./controls.js";
 import { announce, element, headName, labeled } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
-import { decimal, signed, whole } from "./numbers.js";
+import { decimal, forPrograms, signed, whole } from "./numbers.js";
 import { selectionOf } from "./selection.js";
 import { csvCell } from "./tables.js";
 
@@ -194,7 +194,7 @@ export function csvOf(list, indices) {
     ...["antecedent", "distractor"].map((side) => `${name}: ${side}`),
     "credit",
   ];
-  const number = (value) => (Number.isNaN(value) ? "" : String(Number(value.toPrecision(4))));
+  const number = (value) => (Number.isNaN(value) ? "" : forPrograms(value));
   const rows = indices.map((index) => {
     const { antecedent, distractor, credit } = list.facts(index);
     const one = list.cases[index];

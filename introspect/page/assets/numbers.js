@@ -97,3 +97,13 @@ function grouped(digits) {
   const parted = integer.replace(/\B(?=(\d{3})+$)/g, ",");
   return fraction === undefined ? parted : `${parted}.${fraction}`;
 }
+
+/** A place in a picture, as SVG is given it. */
+export function coordinate(value) {
+  return value.toFixed(1);
+}
+
+/** A number for other programs: a point, no separators, four digits that count. */
+export function forPrograms(value) {
+  return String(Number(value.toPrecision(4)));
+}

@@ -1,6 +1,6 @@
 // The queries and keys of a head as points of one map, with the tokens of the strongest direction.
 import { element, quoted } from "./dom.js";
-import { counted } from "./numbers.js";
+import { coordinate, counted } from "./numbers.js";
 
 const SIZE = 360;
 const EDGE = 10;
@@ -28,7 +28,7 @@ export function strongest(points, labels, sign) {
 export function queryKeyMap({ labels, query, key }) {
   const every = [...query, ...key];
   const largest = Math.max(...every.flatMap(([x, y]) => [Math.abs(x), Math.abs(y)]), 1e-9);
-  const at = (value) => (SIZE / 2 + (value / largest) * (SIZE / 2 - EDGE)).toFixed(1);
+  const at = (value) => coordinate(SIZE / 2 + (value / largest) * (SIZE / 2 - EDGE));
   const dots = [
     ["key", key],
     ["query", query],
