@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
 from introspect.app.display import say
 from introspect.app.entries import MODELS, Entry, Removal
+from introspect.app.uploads import Upload, written_picture
 from introspect.data import case_to_json
+from introspect.errors import CaptureError, IntrospectError
 from introspect.interventions import Ablation
-from introspect.models import Model, hush, load_text, state_of_model
+from introspect.models import Model, VisionModel, hush, load, load_text, state_of_model
 from introspect.records import AttentionRecord, Kind
 from introspect.reporting import head_report, lens_report, report
 from introspect.studies.causal import (
@@ -22,14 +25,17 @@ from introspect.studies.causal import (
 )
 from introspect.studies.coreference import coreference_study
 from introspect.studies.heads import head_study
-from introspect.studies.lens import lens_study
+from introspect.studies.lens import lens_study, readings_after
 from introspect.text import CorefCase, Span
 from introspect.views import (
     ViewName,
     causal_view,
     compare_view,
     coreference_view,
+    image_view,
     parts_of_view,
+    parts_wished,
+    playback_view,
     view_by_name,
 )
 
@@ -119,9 +125,78 @@ def page_of_view(
     Raises:
         IntrospectError: the text cannot be captured, or there is no such layer or head.
     """
-    record = record_of(name, entry, parts_of_view(view), layers)
+    record = _with_wished(name, entry, view, layers)
     heads = () if head is None else (head,)
     return view_by_name(view, record, layer=layer, heads=heads, token=token).to_html()
+
+
+def _with_wished(
+    name: str, entry: Entry, view: ViewName, layers: tuple[int, ...] | None
+) -> AttentionRecord:
+    """Return a record with what a view needs, and what it wishes for where the model has it."""
+    parts = parts_of_view(view)
+    if wished := parts_wished(view):
+        with suppress(CaptureError):
+            return record_of(name, entry, (*parts, *wished), layers)
+    return record_of(name, entry, parts, layers)
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Writing …")
+def page_of_playback(name: str, entry: Entry, generate: int) -> tuple[str, tuple[str, ...]]:
+    """Return a text as it is read or written, token by token, as a page, and its notices.
+
+    Args:
+        name: the name of the model.
+        entry: the text and how it is read.
+        generate: how many tokens the model goes on by; 0 for none.
+
+    Raises:
+        SelectionError: the text is not read from left to right.
+        IntrospectError: the text cannot be captured, or the model cannot write.
+    """
+    model = model_to_ask(name)
+    has_target = entry.target is not None or (generate and len(model.kinds) > 1)
+    record = model.capture(
+        entry.text,
+        target=entry.target if not generate else None,
+        kind="decoder" if has_target else None,
+        generate=generate or False,
+        truncation=entry.truncation,
+    )
+    is_own = bool(generate) and record.kind == "self"
+    prompt = entry.text if is_own else None
+    view, notices = playback_view(record, prompt=prompt), record.notices
+    try:
+        lens = readings_after(model, record, text=entry.text)
+        view = playback_view(record, prompt=prompt, lens=lens)
+    except IntrospectError as error:
+        notices = (*notices, str(error))
+    return view.to_html(), notices
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the model …")
+def model_of_pictures(name: str) -> VisionModel:
+    """Return a model that reads pictures.
+
+    Raises:
+        ModelError: there is no such model, or it reads no pictures.
+    """
+    hush()
+    model = load(name, tower="vision")
+    _ready.add(name)
+    return model
+
+
+@st.cache_data(max_entries=_PAGES, show_spinner="Reading the picture …")
+def page_of_picture(name: str, upload: Upload) -> str:
+    """Return what every head attends to in an uploaded picture as a page.
+
+    Raises:
+        IntrospectError: it is no picture, or cannot be captured.
+    """
+    model = model_of_pictures(name)
+    with written_picture(upload) as path:
+        return image_view(model.capture(path), model.picture(path)).to_html()
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Drawing …", hash_funcs={CorefCase: case_to_json})
@@ -235,13 +310,18 @@ def page_of_lens(name: str, entry: Entry, at: int | None) -> str:
 
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Measuring every head …")
-def page_of_roles(name: str, kind: Kind | None) -> str:
-    """Return the report on which heads have a known role.
+def page_of_roles(name: str, kind: Kind | None, texts: tuple[str, ...] = ()) -> str:
+    """Return the report on which heads have a known role, and what they do on some texts.
+
+    Args:
+        name: the name of the model.
+        kind: the kind of attention.
+        texts: own texts, for the shapes of patterns and the importance of heads.
 
     Raises:
-        IntrospectError: the model cannot be run on random tokens.
+        IntrospectError: the model cannot be run on random tokens, or on one of the texts.
     """
-    study = head_study(model_to_ask(name), kind=kind)
+    study = head_study(model_to_ask(name), list(texts) or None, kind=kind)
     return head_report(study, command=_COMMAND).html
 
 

@@ -144,26 +144,42 @@ def _other_name() -> str:
     Raises:
         ModelError: there is no name, or it is from the address alone.
     """
-    typed = st.text_input(say("Hub id or folder"), on_change=_note_typed, **kept("name"))
-    name = str(typed).strip()
-    if not name:
+    name = typed_name("name", say("Hub id or folder"))
+    if name is None:
         raise ModelError(
             "Expected the hub id of a model, such as bert-base-uncased, or a folder that "
             "save_pretrained wrote. Type one, or choose a model from the list."
         )
+    return name
+
+
+def typed_name(key: str, label: str) -> str | None:
+    """Draw a field for the name of a model; return ``None`` while it is empty.
+
+    Args:
+        key: the key of the field.
+        label: its label, in the language of the app.
+
+    Raises:
+        ModelError: the name is from the address alone.
+    """
+
+    def note() -> None:
+        typed = st.session_state.setdefault(_TYPED, set())
+        typed.add(st.session_state[key].strip())
+
+    typed = st.text_input(label, on_change=note, **kept(key))
+    name = str(typed or "").strip()
+    if not name:
+        return None
     # Whoever made a link may not choose what this machine loads.
     if name not in st.session_state.get(_TYPED, ()) and not is_ready(name):
-        st.button(say("Load this model"), on_click=_note_typed)
+        st.button(say("Load this model"), on_click=note)
         raise ModelError(
             f"The model {name!r} is named by the address alone and is not loaded. Press “Load "
             "this model” if you trust it, or choose another."
         )
     return name
-
-
-def _note_typed() -> None:
-    typed = st.session_state.setdefault(_TYPED, set())
-    typed.add(st.session_state["name"].strip())
 
 
 def asked() -> tuple[str, Entry]:
@@ -237,7 +253,7 @@ def choose_case(name: str, text: str) -> CorefCase | None:
     # Each text keeps its own marks, which are restored when the text returns.
     marks = st.session_state.setdefault(f"marks {text}", _first_marks(name, text, len(words)))
     with st.sidebar:
-        role = st.segmented_control(
+        st.segmented_control(
             say("Click the words:"),
             list(_ROLES),
             format_func=lambda role: say(_ROLES[role]),
@@ -248,7 +264,7 @@ def choose_case(name: str, text: str) -> CorefCase | None:
             help=say("Adjacent words form one candidate: old and dog become “old dog”."),
         )
         with st.container(height=240 if len(words) > _MANY else "content", border=False):
-            _draw_words(words, marks, role, text)
+            _draw_words(words, marks, text)
         st.caption(_summary(words, marks))
     st.query_params["case"] = case_link(marks)
     pronoun, antecedents, distractors = ([words[i] for i in marks[role]] for role in _ROLES)
@@ -265,27 +281,41 @@ def _first_marks(name: str, text: str, count: int) -> dict[str, list[int]]:
     return dict(zip(_ROLES, example_words(example_of(name), text), strict=True))
 
 
-def _draw_words(words: Sequence[Word], marks: dict[str, list[int]], role: str, text: str) -> None:
-    def mark() -> None:
-        chosen = st.session_state[key]
-        several = [chosen] if isinstance(chosen, int) else list(chosen or ())
-        # A word has one role: the one that it was given last.
-        for other in marks:
-            marks[other] = [index for index in marks[other] if index not in several]
-        marks[role] = several
+# How a word shows what it is.
+_COLORS = {"pronoun": ":primary-background", "antecedent": ":blue-background",
+           "distractor": ":orange-background"}  # fmt: skip
 
-    key = f"{role} {text}"
-    is_one = role == "pronoun"
-    st.pills(
-        say(_ROLES[role]),
-        range(len(words)),
-        selection_mode="single" if is_one else "multi",
-        default=next(iter(marks[role]), None) if is_one else marks[role],
-        format_func=lambda index: plain(words[index].label),
-        key=key,
-        on_change=mark,
-        label_visibility="collapsed",
-    )
+
+def _draw_words(words: Sequence[Word], marks: dict[str, list[int]], text: str) -> None:
+    """Draw each word as a button, so that no click is lost while the page is drawn anew.
+
+    A press is kept until it is read, and is in the role that is chosen then. What is chosen of
+    several would be the last choice alone, and of the role that was drawn.
+    """
+    role_of = {index: role for role, indices in marks.items() for index in indices}
+    with st.container(horizontal=True, gap="xxsmall"):
+        for word in words:
+            label, role = plain(word.label), role_of.get(word.index)
+            st.button(
+                label if role is None else f"{_COLORS[role]}[{label}]",
+                key=f"word {word.index} {text}",
+                type="tertiary",
+                help=None if role is None else say(_ROLES[role]),
+                on_click=_mark,
+                args=(text, word.index),
+            )
+
+
+def _mark(text: str, index: int) -> None:
+    """Give a word the chosen role, or take it away where the word has it already."""
+    marks, role = st.session_state[f"marks {text}"], st.session_state["role"]
+    had = index in marks[role]
+    # A word has one role: the one that it was given last.
+    for other in marks:
+        marks[other] = [each for each in marks[other] if each != index]
+    if had:
+        return
+    marks[role] = [index] if role == "pronoun" else sorted([*marks[role], index])
 
 
 def _summary(words: Sequence[Word], marks: dict[str, list[int]]) -> str:

@@ -51,11 +51,19 @@
     .filter(([english]) => english.includes("{}"))
     .map(([english, chinese]) => {
       const parts = english.split("{}").map((part) => part.replace(/[.*+?^$()|[\]\\]/g, "\\$&"));
-      return [new RegExp(`^${parts.join("(.+?)")}$`), chinese];
+      // With few words of its own, it would fit many a sentence.
+      const value = english.length > 12 ? "(.+?)" : "(\\S+)";
+      return [new RegExp(`^${parts.join(value)}$`), chinese];
     });
   const LABELS =
-    "option, label, summary, button, h2, h3, p.lead, p.live, p.strip-legend, .controls > *";
-  const LEFT_ALONE = "[data-word-index], [data-token-index], select[name=token] *, td, th, pre";
+    "option, label, summary, button, h1, h2, h3, output, caption, p.lead, p.live, p.reading, " +
+    "p.note, p.legend, p.total, p.strip-legend, p.matrix-note, p.detail-cell, p.label, " +
+    ".scale-words, .matrix-corner, .layer-corner, span.label, thead th, .detail-facts th, dt, " +
+    ".controls > *";
+  const LEFT_ALONE =
+    "[data-word-index], [data-token-index], select[name=token] *, td, tbody th, pre, bdi, h1.unseen";
+  // Headings of rows that are no tokens.
+  const NAMED = ".detail-facts th, .compare-row thead th, .drawn-facts dt";
 
   const translated = (english) => {
     if (Object.hasOwn(words, english)) return words[english];
@@ -65,11 +73,19 @@
     }
     return null;
   };
+  // What is put together from sentences is translated one by one, if all of them can be.
+  const inChinese = (english) => {
+    const whole = translated(english);
+    if (whole !== null) return whole;
+    const sentences = english.split(/(?<=\.) (?=[A-Z])/).map(translated);
+    return sentences.includes(null) ? null : sentences.join("");
+  };
   const translate = (node) => {
     if (node.nodeType === Node.TEXT_NODE) {
       const place = node.parentElement;
-      const isLabel = place?.closest(LABELS) && !place.closest(LEFT_ALONE);
-      const chinese = isLabel ? translated(node.data.trim()) : null;
+      const isLeft = place?.closest(LEFT_ALONE) && !place.closest(NAMED);
+      const isLabel = place?.closest(LABELS) && !isLeft;
+      const chinese = isLabel ? inChinese(node.data.trim()) : null;
       if (chinese !== null) node.data = node.data.replace(node.data.trim(), () => chinese);
       return;
     }

@@ -44,6 +44,10 @@ The dog chased the cat because it was angry.,it,dog,cat,2
 The cup broke the plate because it was heavy.,it,cup,plate,3
 """
 
+#: The largest picture accepted, in bytes, and what it may be.
+MOST_PICTURE_BYTES = 10 << 20
+PICTURES = ("png", "jpg", "jpeg", "webp", "bmp", "gif")
+
 # Small enough that the progress bar moves.
 _SHARD_ROWS = 64
 
@@ -149,6 +153,27 @@ def study_upload(model: Model, upload: Upload, tell: Tell) -> Studied:
 
 
 @contextmanager
+def written_picture(upload: Upload) -> Iterator[Path]:
+    """Write a picture to a folder of its own, which is removed at the end.
+
+    Raises:
+        InputError: it has another ending, is too large, or something inside was refused.
+    """
+    ending = Path(upload.name).suffix.lower().removeprefix(".")
+    if ending not in PICTURES:
+        raise InputError(
+            f"Expected a picture that ends in .{', .'.join(PICTURES)}, got {upload.name!r}."
+        )
+    if len(upload.content) > MOST_PICTURE_BYTES:
+        raise InputError(
+            f"Expected a picture of at most {MOST_PICTURE_BYTES >> 20} MB, got "
+            f"{decimal(len(upload.content) / 2**20, 1)} MB. Make it smaller first."
+        )
+    with _in_a_folder(upload, ending) as path:
+        yield path
+
+
+@contextmanager
 def _written(upload: Upload) -> Iterator[Path]:
     """Write an upload to a folder of its own, which is removed at the end.
 
@@ -156,7 +181,12 @@ def _written(upload: Upload) -> Iterator[Path]:
         InputError: the upload is refused, or something inside was: then its name is told, not
             its temporary path, which the user does not know.
     """
-    ending = _checked_ending(upload)
+    with _in_a_folder(upload, _checked_ending(upload)) as given:
+        yield given
+
+
+@contextmanager
+def _in_a_folder(upload: Upload, ending: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="introspect-app-") as name:
         given = Path(name) / "given" / f"{_safe_stem(upload.name)}.{ending}"
         given.parent.mkdir()

@@ -31,6 +31,7 @@ from .interface import IMPLEMENTATION as IMPLEMENTATION
 from .interface import active_editors as active_editors
 from .interface import unedited as unedited
 from .layer_index import is_encoder_decoder as is_encoder_decoder
+from .layer_index import words_kind as words_kind
 from .layout import AttentionLayout as AttentionLayout
 from .layout import HeadCount as HeadCount
 from .layout import attention_layout as attention_layout

@@ -16,6 +16,7 @@ from introspect.hooks.arguments import checked_rows, is_ordinary, num_tokens, ru
 from introspect.hooks.captured import (
     NOT_COMPARED,
     Captured,
+    TowersByKind,
     certificate_of,
     held_to_the_model,
     largest_of,
@@ -45,6 +46,7 @@ def capture(
     heads: Sequence[int] | None = None,
     rows: Sequence[int] | Sequence[Sequence[int]] | torch.Tensor | None = None,
     dtype: torch.dtype | None = None,
+    kind: str | None = None,
 ) -> Captured:
     """Run ``module`` on ``inputs`` and capture its attention.
 
@@ -66,6 +68,9 @@ def capture(
             and its cross-attention. The model runs as it was loaded, so the cost grows with the
             rows, not with the square of the length.
         dtype: keep the parts in this type; by default as they are computed.
+        kind: keep only this kind of attention. Of a model that reads pictures too, a kind is of a
+            tower: ``vision``, ``text``, ``text-to-image``; ``layers``, ``heads`` and ``rows`` are
+            of the tower of the words where no kind is named.
 
     Raises:
         CaptureError: a part is not available for this model, or it has no weights in memory.
@@ -81,8 +86,8 @@ def capture(
     module = watched_module(module)
     arguments = run_arguments(module, inputs)
     if rows is None:
-        return _capture_compared(module, arguments, wanted, layers, heads, dtype)
-    observation = Observation(module, layers, heads, dtype)
+        return _capture_compared(module, arguments, wanted, layers, heads, dtype, kind)
+    observation = Observation(module, layers, heads, dtype, kind=kind)
     if wanted != ("attentions",):
         raise SelectionError(
             f"Expected include=('attentions',) with `rows`, got {wanted}: of single rows only the "
@@ -94,9 +99,10 @@ def capture(
             chosen, observation.has_rows, observation.see, length=num_tokens(arguments)
         )
         output = run_watched(module, arguments, observation, watcher)
+        observation.check_rows()
     except RowsNotRecomputableError:
-        whole = _capture_whole(module, arguments, wanted, Observation(module, layers, heads, dtype))
-        return _with_rows(whole, chosen)
+        again = Observation(module, layers, heads, dtype, kind=kind, is_of_words=True)
+        return _with_rows(_capture_whole(module, arguments, wanted, again), chosen)
     observation.check(module)
     return _captured(module, observation, output, ROWS_ROUTE, watcher.output_errors)
 
@@ -108,15 +114,17 @@ def _capture_compared(
     layers: Sequence[int] | None,
     heads: Sequence[int] | None,
     dtype: torch.dtype | None,
+    kind: str | None,
 ) -> Captured:
     """Capture whole patterns, and hold the output to the model's own if its inputs are unusual."""
     # Other inputs than tokens may mean something else to eager attention than to what the model
     # runs.
     is_compared = not is_ordinary(arguments) and not active_editors()
-    observation = Observation(module, layers, heads, dtype, may_stop=not is_compared)
+    may_stop = not is_compared
+    observation = Observation(module, layers, heads, dtype, may_stop=may_stop, kind=kind)
     if set(DERIVED) & set(wanted):
         captured = _capture_with_derived(
-            module, arguments, wanted, layers, observation, may_stop=not is_compared
+            module, arguments, wanted, layers, observation, may_stop=may_stop, kind=kind
         )
     else:
         captured = _capture_whole(module, arguments, wanted, observation)
@@ -148,13 +156,14 @@ def _capture_with_derived(
     chooser: Observation,
     *,
     may_stop: bool,
+    kind: str | None,
 ) -> Captured:
     """Capture whole patterns, and the parts derived from all heads of a layer."""
     watched = [part for part in wanted if part not in DERIVED]
     inner = tuple(dict.fromkeys((*watched, *BEHIND_NORMS)))
     log = BlockLog(module)
     with log.open():
-        observation = Observation(module, layers, None, None, may_stop=may_stop)
+        observation = Observation(module, layers, None, None, may_stop=may_stop, kind=kind)
         captured = _capture_whole(module, arguments, inner, observation)
     behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
     asked = [part for part in wanted if part in DERIVED]
@@ -206,7 +215,7 @@ def capture_with_projections(
     arguments = run_arguments(module, inputs)
     log = BlockLog(module)
     with log.open():
-        observation = Observation(module, None, None, None)
+        observation = Observation(module, None, None, None, is_of_words=True)
         captured = _capture_whole(module, arguments, BEHIND_NORMS, observation)
     behind = {part: getattr(captured, part) for part in BEHIND_NORMS}
     projections = held_projections(log, behind, type(module).__name__)
@@ -226,10 +235,14 @@ def _captured(
 ) -> Captured:
     seen = observation.parts.get("attentions", {})
     certificate = certificate_of(module, seen, route, output_errors)
+    main = observation.main_kind
+    by_kind = {
+        name: TowersByKind.of(observation.parts.get(name, {}), main)
+        for name in (*WATCHED_PARTS, "visible")
+    }
     return Captured(
-        **{name: observation.parts.get(name, {}) for name in WATCHED_PARTS},
-        visible=observation.parts.get("visible", {}),
-        layers=observation.layers,
+        **by_kind,
+        layers=TowersByKind.of(observation.layers, main),
         output=output,
         certificate=replace(certificate, note=observation.tower_note),
     )
@@ -301,6 +314,7 @@ def stream(
         length = num_tokens(arguments)
         watcher = RowWatcher(chosen, observation.has_rows, observation.see, counted, length=length)
         run_watched(module, arguments, observation, watcher)
+        observation.check_rows()
         observation.check(module)
         route, errors = ROWS_ROUTE, watcher.output_errors
     return observation.layers, certificate_of(module, {}, route, errors)

@@ -29,12 +29,36 @@ PartByKind = Mapping[str, list[torch.Tensor]]
 NOT_COMPARED = "not compared with a run of the model as it was loaded"
 
 
+class TowersByKind(dict[str, Any]):
+    """What is held by kind where several towers attend; ``self`` is the tower of the words.
+
+    Args:
+        main: the kind of that tower.
+        held: what is held.
+    """
+
+    def __init__(self, main: str, held: Mapping[str, Any]) -> None:
+        super().__init__(held)
+        self.main = main
+
+    @staticmethod
+    def of(held: Mapping[str, Any], main: str | None) -> Mapping[str, Any]:
+        """Return the same with ``self`` as another name of the main kind, if there is one."""
+        return held if main is None else TowersByKind(main, held)
+
+    def __missing__(self, kind: str) -> Any:
+        if kind == "self" and self.main in self:
+            return self[self.main]
+        raise KeyError(kind)
+
+
 @dataclass(frozen=True, eq=False)
 class Captured:
     """The results of one run of a model.
 
     Each part is a mapping from the kind of attention (``self``; or ``encoder``, ``decoder``,
-    ``cross``) to a list over layers. A part that was not requested is empty.
+    ``cross``; or, of a model with several towers, ``vision``, ``text``, ``text-to-image`` …) to a
+    list over layers. A part that was not requested is empty.
 
     Args:
         attentions: ``(batch, num_heads, query_len, key_len)``; for selected rows
@@ -164,24 +188,54 @@ def noted(certificate: Certificate, note: str) -> Certificate:
 
 
 def _attention_difference(captured: Captured, eager: Any) -> tuple[float | None, str]:
-    differences = []
+    has_towers = any(kind not in OWN_OUTPUTS for kind in captured.attentions)
+    differences, notes = [], []
     for kind, layers in captured.attentions.items():
-        own = next((eager[n] for n in OWN_OUTPUTS[kind] if eager.get(n)), None)
-        if own is None:
-            return None, f"the model does not return its {kind} attention itself"
-        numbers = captured.layers[kind]
+        difference, why = _difference_of(kind, layers, captured.layers[kind], eager)
+        if difference is None and not has_towers:
+            return None, why
+        differences += [] if difference is None else [difference]
+        notes += [why] if why else []
+    # Of several towers a model returns the attention of some, and none of others.
+    return largest_of(differences), "; ".join(notes)
+
+
+def _difference_of(
+    kind: str, layers: Sequence[torch.Tensor], numbers: Sequence[int], eager: Any
+) -> tuple[float | None, str]:
+    """Return how far one kind is from what the model returns, or why that is not known."""
+    why = f"the model does not return its {kind} attention itself"
+    for own in _returned(kind, eager):
         if len(own) == len(numbers):
             numbers = list(range(len(own)))  # some models return only layers that have attention
         if max(numbers) >= len(own):
-            return None, "the model returns attention for other layers than were captured"
+            why = "the model returns attention for other layers than were captured"
+            continue
         chosen = [own[number] for number in numbers]
         if not all(torch.is_tensor(weights) and are_weights(weights) for weights in chosen):
-            return None, f"what the model returns as its {kind} attention are no weights"
+            why = f"what the model returns as its {kind} attention are no weights"
+            continue
         difference = _largest(iter(chosen), iter(layers))
-        if difference is None:
-            return None, "the model returns attention of another shape"
-        differences.append(difference)
-    return largest_of(differences), ""
+        if difference is not None:
+            return difference, ""
+        why = "the model returns attention of another shape"
+    return None, why
+
+
+def _returned(kind: str, eager: Any) -> Iterator[Any]:
+    """Yield what a model may return as a kind of attention, by itself or for one of its towers."""
+    if kind in OWN_OUTPUTS:
+        held = (eager, eager.get("language_model_outputs") or {})
+        yield from (one[n] for one in held for n in OWN_OUTPUTS[kind] if one.get(n))
+        return
+    tower, _, other = kind.partition("-to-")
+    is_of_words = tower == "text"
+    names = [f"{tower}_model_output", f"{tower}_outputs"]
+    names += ["language_model_outputs"] if is_of_words else []
+    held = (*(eager.get(name) or {} for name in names), eager if is_of_words else {})
+    for one in held:
+        fields = ("cross_attentions", "attentions") if other else ("attentions",)
+        yield from (one[field] for field in fields if one.get(field))
 
 
 def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | None:
@@ -193,15 +247,22 @@ def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | No
     return largest_of(differences)
 
 
+# What a model returns beside its results, or only if it is asked.
+_NO_RESULTS = ("attentions", "hidden_states", "past_key_values", "loss")
+
+
 def _tensors(output: Any) -> Iterator[torch.Tensor]:
     """Yield the model's results, without what a capture adds or leaves out."""
     if torch.is_tensor(output):
         yield output
     if isinstance(output, tuple) and output and torch.is_tensor(output[0]):
         yield output[0]
-    for name in ("last_hidden_state", "logits"):
-        value = output.get(name) if hasattr(output, "get") else None
-        if value is not None:
+    if not hasattr(output, "get"):
+        return
+    first = [name for name in ("last_hidden_state", "logits") if output.get(name) is not None]
+    # Two towers have neither: what they make of the picture and the words is compared.
+    for name in first or [name for name in output if not name.endswith(_NO_RESULTS)]:
+        if torch.is_tensor(value := output[name]) and value.is_floating_point():
             yield value
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from introspect.changes import Changes, scoped
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.arguments import copied, run_arguments, telling_failures
-from introspect.hooks.captured import NOT_COMPARED, Captured, certificate_of, noted
+from introspect.hooks.captured import NOT_COMPARED, Captured, TowersByKind, certificate_of, noted
 from introspect.hooks.interface import IMPLEMENTATION, watching
 from introspect.hooks.loans import borrowed_attention, hook_after
 from introspect.hooks.observation import OWN_OUTPUTS, Observation
@@ -52,6 +52,7 @@ def capture_generation(
     options: Mapping[str, Any],
     *,
     layers: Sequence[int] | None = None,
+    kind: str | None = None,
 ) -> Captured:
     """Let ``module`` generate, and capture the attention of every token that it reads.
 
@@ -61,7 +62,8 @@ def capture_generation(
         module: a model with an LM head.
         inputs: the prompt, or the input of the encoder: one text.
         options: further arguments of ``module.generate``.
-        layers: keep only these layers.
+        layers: keep only these layers; of a model with several towers, of that of the words.
+        kind: keep only this kind of attention, such as that of one tower.
 
     Returns:
         Attention over all tokens that were read, ``(1, num_heads, query_len, key_len)`` for each
@@ -80,29 +82,32 @@ def capture_generation(
             f"{type(module).__name__}. Load it with its LM head: ix.load(name, lm_head=True)."
         )
     arguments = {**run_arguments(module, inputs), "use_cache": True, **_merged(options)}
-    if "attention_mask" in taken_by(module):
+    if "attention_mask" in taken_by(module) and "input_ids" in arguments:
         arguments.setdefault("attention_mask", torch.ones_like(arguments["input_ids"]))
     _check_options(module, arguments)
     try:
-        sequence, steps, errors = _watched(module, arguments, layers)
+        observation = Observation(module, layers, None, None, may_stop=False, kind=kind)
+        sequence, steps, errors = _watched(module, arguments, observation)
         route = INTERFACE_ROUTE
     except _NothingSeenError:
-        sequence, steps = _own(module, arguments, layers)
+        observation = Observation(module, layers, None, None, may_stop=False, kind=kind)
+        sequence, steps = _own(module, arguments, observation)
         errors = []
         route = OUTPUT_ROUTE
-    attentions, numbers = _joined(steps, read=sequence.shape[1] - 1)
+    attentions, numbers = _joined(steps, observation, read=sequence.shape[1] - 1)
     if not attentions:
         raise CaptureError(
             f"Expected attention from {type(module).__name__} while it writes, but it computes it "
             "neither through transformers' attention interface nor returns it."
         )
+    certificate = certificate_of(module, attentions, f"{route}, {_WHILE}", errors)
+    for note in (observation.tower_note, NOT_COMPARED):
+        certificate = noted(certificate, note)
     return Captured(
-        attentions=attentions,
-        layers=numbers,
+        attentions=TowersByKind.of(attentions, observation.main_kind),
+        layers=TowersByKind.of(numbers, observation.main_kind),
         output=sequence,
-        certificate=noted(
-            certificate_of(module, attentions, f"{route}, {_WHILE}", errors), NOT_COMPARED
-        ),
+        certificate=certificate,
     )
 
 
@@ -156,19 +161,20 @@ def _check_options(module: nn.Module, arguments: Mapping[str, Any]) -> None:
 
 
 def _watched(
-    module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
+    module: nn.Module, arguments: dict[str, Any], observation: Observation
 ) -> tuple[torch.Tensor, _Steps, list[torch.Tensor]]:
     """Generate a text; return the sequence, each run's attention and the errors (interface)."""
-    observation = Observation(module, layers, None, None, may_stop=False)
     watcher = WholeWatcher(("attentions",), observation.see)
     steps: _Steps = []
 
     def end_of_run(*_: Any) -> None:
-        if observation.has_seen_nothing:
+        if observation.has_seen_nothing and steps:
+            return  # the part that reads the words has ended already
+        if observation.has_seen_nothing or observation.main_kind in observation.unseen_towers:
             raise _NothingSeenError
         if not steps:
             observation.check(module)
-        if note := observation.tower_note:
+        if not observation.has_towers and (note := observation.tower_note):
             raise CaptureError(
                 f"Expected the attention of one tower while {type(module).__name__} writes, got "
                 f"that of several: {note}. Leave the picture out, or capture without generating."
@@ -181,7 +187,8 @@ def _watched(
         Changes() as changes,
         watching(watcher),
     ):
-        hook_after(changes, [module], end_of_run)
+        # Some write by the part that reads the words alone, others by all of the model.
+        hook_after(changes, {observation.reader, module}, end_of_run)
         observation.attach(changes)
         sequence = _written(module, arguments)
     return _as_sequence(sequence), steps, watcher.output_errors
@@ -195,9 +202,16 @@ def _written(module: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _own(
-    module: nn.Module, arguments: dict[str, Any], layers: Sequence[int] | None
+    module: nn.Module, arguments: dict[str, Any], observation: Observation
 ) -> tuple[torch.Tensor, _Steps]:
     """Generate a text; return the sequence and each run's attention as the model returns it."""
+    if len([name for name in observation.towers_of_words if name]) > 1:
+        raise CaptureError(
+            f"Expected one tower that reads words, to tell whose attention "
+            f"{type(module).__name__} returns while it writes, got "
+            f"{', '.join(observation.towers_of_words)}. Capture the question with its answer "
+            "instead, without generating."
+        )
     with torch.no_grad(), borrowed_attention(module, "eager"):
         returned = {"output_attentions": True, "return_dict_in_generate": True}
         output = _written(module, _merged({**arguments, **returned}))
@@ -206,13 +220,15 @@ def _own(
         runs = next((output[name] for name in names if output.get(name)), ())
         for index, run in enumerate([runs] if kind == "encoder" else runs):
             steps += [{}] * (index + 1 - len(steps))
+            name = observation.main_kind or kind if kind == "self" else kind
             chosen = [
                 (number, weights)
                 for number, weights in enumerate(run)
-                if layers is None or number in layers
+                if observation.is_kept(name, number)
             ]
             if chosen:
-                steps[index] = {**steps[index], kind: chosen}
+                steps[index] = {**steps[index], name: chosen}
+                observation.mark(name, [number for number, _ in chosen])
     return _as_sequence(output.sequences), steps
 
 
@@ -222,7 +238,7 @@ def _as_sequence(output: Any) -> torch.Tensor:
 
 
 def _joined(
-    steps: _Steps, *, read: int
+    steps: _Steps, observation: Observation, *, read: int
 ) -> tuple[dict[str, list[torch.Tensor]], dict[str, list[int]]]:
     """Build patterns over all tokens that were read, and list their layer numbers, by kind."""
     patterns: dict[str, list[torch.Tensor]] = {}
@@ -231,10 +247,11 @@ def _joined(
         runs = [step[kind] for step in steps if kind in step]
         numbers[kind] = [number for number, _ in runs[0]]
         by_layer = [[run[row][1] for run in runs] for row in range(len(runs[0]))]
-        if kind == "encoder":
+        if kind == "encoder" or not observation.is_main(kind):
             patterns[kind] = [weights[0] for weights in by_layer]
         else:
-            patterns[kind] = [_placed(weights, read, kind == "cross") for weights in by_layer]
+            is_cross = kind == "cross" or "-to-" in kind
+            patterns[kind] = [_placed(weights, read, is_cross) for weights in by_layer]
     return patterns, numbers
 
 

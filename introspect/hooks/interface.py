@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import torch
@@ -241,6 +241,13 @@ def own_eager(module: nn.Module) -> Callable[..., Attended]:
         f"{type(module).__module__} has none named {_EAGER_NAME}. "
         "This architecture cannot be captured through the attention interface."
     )
+
+
+@cache
+def uses_interface(forward: Callable[..., Any]) -> bool:
+    """Return whether a `forward` computes attention through transformers' attention interface."""
+    code = getattr(inspect.unwrap(forward), "__code__", None)
+    return code is not None and "ALL_ATTENTION_FUNCTIONS" in code.co_names
 
 
 AttentionInterface.register(IMPLEMENTATION, _watched_attention)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -14,7 +14,7 @@ from introspect.changes import lock, scoped
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import accepted, run_arguments
 from introspect.hooks.interface import unedited
-from introspect.hooks.layer_index import is_encoder_decoder
+from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
 from introspect.hooks.run import products_of_own_output, run_watched
@@ -22,6 +22,8 @@ from introspect.hooks.unwrapping import transformers_model
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
+_HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "attention_heads")
+_SHARED_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,16 @@ class AttentionLayout:
         heads: the number of heads of each attention, by kind and layer.
         products: the position, in the order of a run's products and softmaxes, of each attention
             that bypasses the interface; empty for most models.
+        beside: the attentions that a run on a text alone does not compute: of pictures.
+        main: the kind of the words' attention, where other towers stand beside.
+        modules: which module computes each of those beside.
     """
 
     heads: Mapping[tuple[str, int], HeadCount]
     products: Mapping[tuple[str, int], AttentionProducts] = field(default_factory=dict)
+    beside: frozenset[tuple[str, int]] = frozenset()
+    main: str | None = None
+    modules: Mapping[tuple[str, int], nn.Module] = field(default_factory=dict)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -77,6 +85,45 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
 
 
 def _found(module: nn.Module) -> AttentionLayout:
+    numbering = Numbering(module)
+    if numbering.towers is None:
+        return _of_run(module)
+    # Which pictures a model takes only it knows: its other towers are read from its modules.
+    all_heads, modules = _read_from_modules(numbering)
+    main = numbering.towers.main
+    try:
+        layout = _of_run(module)
+    except CaptureError as error:
+        if not all_heads:
+            raise CaptureError(
+                f"Expected towers of {type(module).__name__} that compute attention through "
+                "transformers' attention interface, to intervene in them, but they compute it by "
+                "themselves. Their attention can be captured only."
+            ) from error
+        return AttentionLayout(all_heads, {}, frozenset(all_heads), main, modules)
+    if main is not None and layout.products:
+        layout = AttentionLayout(_renamed(layout.heads, main), _renamed(layout.products, main))
+        return replace(layout, main=main)
+    beside = {place: count for place, count in all_heads.items() if place not in layout.heads}
+    return replace(
+        layout,
+        heads={**layout.heads, **beside},
+        beside=frozenset(beside),
+        main=main,
+        modules={place: modules[place] for place in beside},
+    )
+
+
+_Held = TypeVar("_Held")
+
+
+def _renamed(by_place: Mapping[tuple[str, int], _Held], main: str) -> dict[tuple[str, int], _Held]:
+    """Return what is held by place under the name of the tower of the words."""
+    return {(main if kind == "self" else kind, n): held for (kind, n), held in by_place.items()}
+
+
+def _of_run(module: nn.Module) -> AttentionLayout:
+    """Return the attentions of a run on a few tokens."""
     arguments = run_arguments(module, few_tokens(module))
     heads: dict[tuple[str, int], HeadCount] = {}
 
@@ -102,15 +149,54 @@ def _found(module: nn.Module) -> AttentionLayout:
     return AttentionLayout(counts, products)
 
 
+def _read_from_modules(
+    numbering: Numbering,
+) -> tuple[dict[tuple[str, int], HeadCount], dict[tuple[str, int], nn.Module]]:
+    """Return the attentions of towers, and what computes each, in the order of the modules."""
+    heads: dict[tuple[str, int], HeadCount | None] = {}
+    modules: dict[tuple[str, int], nn.Module] = {}
+    for module, kind in numbering.interface_modules():
+        place = (kind, numbering.count(module, kind))
+        modules[place], heads[place] = module, _heads_of(module)
+    # A kind of which some heads are not known may be numbered otherwise than here.
+    unknown = {kind for (kind, _), count in heads.items() if count is None}
+    known = {place: count for place, count in heads.items() if count and place[0] not in unknown}
+    return known, {place: modules[place] for place in known}
+
+
+def _heads_of(module: nn.Module) -> HeadCount | None:
+    """Return the number of heads that a module has, as it or its configuration says."""
+    heads = _number_of(module, _HEADS)
+    if heads is None:
+        return None
+    groups = getattr(module, "num_key_value_groups", None)
+    fewer = heads // groups if isinstance(groups, int) and groups else heads
+    return HeadCount(heads, _number_of(module, _SHARED_HEADS) or fewer)
+
+
+def _number_of(module: nn.Module, names: Sequence[str]) -> int | None:
+    """Return the first number of heads that a module or its configuration has."""
+    for owner in (module, getattr(module, "config", None)):
+        for name in names:
+            if isinstance(number := getattr(owner, name, None), int):
+                return number
+    return None
+
+
 def few_tokens(module: nn.Module) -> dict[str, Any]:
     """Build small inputs for a text model or a vision model.
 
     Raises:
         CaptureError: it takes other inputs.
     """
-    if getattr(module, "main_input_name", "input_ids") == "pixel_values":
-        return {"pixel_values": torch.zeros(1, *_picture_size(module))}
-    embeddings = getattr(module, "get_input_embeddings", lambda: None)()
+    is_of_pictures = getattr(module, "main_input_name", "input_ids") == "pixel_values"
+    pictures = {"pixel_values": torch.zeros(1, *_picture_size(module))} if is_of_pictures else {}
+    if is_of_pictures and not is_encoder_decoder(module):
+        return dict(pictures)
+    try:
+        embeddings = getattr(module, "get_input_embeddings", lambda: None)()
+    except (NotImplementedError, AttributeError):
+        embeddings = None
     size = getattr(embeddings, "num_embeddings", None)
     if not isinstance(size, int):
         raise CaptureError(
@@ -121,7 +207,7 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
     special = {getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
     plain = [i for i in range(min(size, 4 * _NUM_TOKENS)) if i not in special] or [0]
     ids = torch.tensor([[plain[i % len(plain)] for i in range(_NUM_TOKENS)]])
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    inputs = pictures or {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if is_encoder_decoder(module):
         inputs["decoder_input_ids"] = ids.clone()
     return accepted(module, inputs)
@@ -129,7 +215,12 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
 
 def _picture_size(module: nn.Module) -> tuple[int, int, int]:
     config: Any = module.config
-    config = getattr(config, "vision_config", config)
-    size = config.image_size
+    config = getattr(config, "vision_config", getattr(config, "encoder", config))
+    size = getattr(config, "image_size", None)
+    if size is None:
+        raise CaptureError(
+            f"Expected the size of a picture in the configuration of {type(module).__name__}, to "
+            "run it once on one, but it names none. Its attention can be captured only."
+        )
     height, width = (size, size) if isinstance(size, int) else tuple(size)
-    return config.num_channels, height, width
+    return getattr(config, "num_channels", 3), height, width

@@ -13,7 +13,7 @@ from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
-from introspect.hooks.loans import borrowed_attention
+from introspect.hooks.loans import borrowed_attention, hook_after
 from introspect.hooks.observation import OWN_OUTPUTS, AllSeen, Observation, are_weights
 from introspect.hooks.products import (
     AttentionProducts,
@@ -21,15 +21,18 @@ from introspect.hooks.products import (
     parts_behind,
     products_behind,
 )
+from introspect.hooks.towers import attends
 from introspect.hooks.unwrapping import is_adapted, taken_by
 from introspect.hooks.watchers import WholeWatcher
 
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
 OUTPUT_ROUTE = "the model's own output"
+MODULES_ROUTE = "what its attention modules return"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
 _PATTERN_DIMENSIONS = 4
+_NEARLY = 1e-2
 
 
 def run_whole(
@@ -47,6 +50,12 @@ def run_whole(
     watcher = WholeWatcher(wanted, observation.see)
     output = run_watched(module, arguments, observation, watcher)
     route = INTERFACE_ROUTE
+    if observation.unseen_towers:
+        # Some towers compute attention by themselves, beside others that do not (BLIP, GIT).
+        is_first = observation.has_seen_nothing
+        if of_modules := observe_modules(module, arguments, wanted, observation):
+            by_modules = f"{', '.join(of_modules)}: {MODULES_ROUTE}"
+            route = MODULES_ROUTE if is_first else f"{route}; {by_modules}"
     if observation.has_seen_nothing:
         output, route = observe_own_output(module, arguments, wanted, observation)
     elif missing := observation.missing_kinds:
@@ -73,6 +82,59 @@ def run_watched(
             return ran(module, arguments)
     except AllSeen:
         return None
+
+
+def observe_modules(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+) -> list[str]:
+    """Take the attention that the modules of towers not seen so far return when run eagerly.
+
+    The model as a whole may return that of one tower only, or of none.
+
+    Returns:
+        The kinds that were seen.
+
+    Raises:
+        CaptureError: a part cannot be found by watching the model's products.
+    """
+    towers = [name for name in observation.unseen_towers if observation.may_have_run(name)]
+    modules = [each for each in observation.modules_of(towers) if attends(each)]
+    if not any(map(observation.is_meant_tower, towers)):
+        return []
+    returned: list[tuple[str, int, torch.Tensor]] = []
+
+    def note(part: nn.Module, _: Any, output: Any) -> None:
+        weights = _weights_among(output)
+        # A module hands on what another within it has returned.
+        if weights is not None and not any(weights is one for *_, one in returned):
+            returned.append((*observation.place_of(part), weights))
+
+    observation.run_again()
+    with ProductTrace() as trace, Changes() as changes:
+        hook_after(changes, modules, note)
+        observation.attach(changes)
+        _run_eagerly(module, arguments)
+    name = type(module).__name__
+    for kind, number, weights in returned:
+        parts = {"attentions": weights}
+        if wanted != ("attentions",) and observation.is_kept(kind, number):
+            parts = dict(parts_behind(weights, trace, name))
+        kept = {part: parts[part] for part in wanted if part in parts}
+        observation.keep(kind, number, kept)
+    return list(dict.fromkeys(kind for kind, *_ in returned))
+
+
+def _weights_among(output: Any) -> torch.Tensor | None:
+    """Return the pattern among what an attention module returns, if there is one."""
+    given = output[1:] if isinstance(output, tuple) else ()
+    for tensor in given:
+        is_pattern = torch.is_tensor(tensor) and tensor.ndim == _PATTERN_DIMENSIONS
+        if is_pattern and are_weights(tensor) and bool((tensor.sum(-1) - 1).abs().max() < _NEARLY):
+            return tensor  # type: ignore[no-any-return]
+    return None
 
 
 def observe_own_output(

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from torch import nn
@@ -59,9 +59,13 @@ class Intervention(AbstractContextManager["Intervention"]):
 
     def __enter__(self) -> Intervention:
         layout = attention_layout(self.module)
-        for edit in self.edits:
+        edits = tuple(
+            replace(edit, kind=layout.main) if layout.main and edit.kind == "self" else edit
+            for edit in self.edits
+        )
+        for edit in edits:
             _check(edit, layout.heads)
-        opened = _Opened(editor_of(self.module, self.edits), Changes(holder=self))
+        opened = _Opened(editor_of(self.module, edits), Changes(holder=self))
         locked = locked_here()
         try:
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import cast
 
 from torch import nn
 
@@ -22,8 +21,10 @@ def checked_kind(layout: AttentionLayout, kind: Kind | None) -> Kind:
         SelectionError: the model does not have it, or has several kinds and none is named.
     """
     kinds = layout.kinds
+    if layout.main is not None and kind in (None, "self"):
+        return layout.main
     if kind is None and len(kinds) == 1:
-        return cast(Kind, kinds[0])
+        return kinds[0]
     if kind is None:
         raise SelectionError(
             f"Expected `kind` for a model with several kinds of attention, got none. Give one of "

@@ -11,13 +11,14 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.functional import are_shares
-from introspect.hooks import accepted, check_positions, is_encoder_decoder
+from introspect.hooks import accepted, check_positions, is_encoder_decoder, words_kind
 from introspect.models.inputs import EncodedText
 from introspect.records import (
     KINDS,
     AttentionRecord,
     Kind,
     TokenSequence,
+    is_kind,
     notices_of_weights,
 )
 
@@ -69,7 +70,9 @@ class RunPlan:
 
 def kinds_of(module: nn.Module) -> tuple[Kind, ...]:
     """Return the kinds of attention of a model: first that over the text that it reads."""
-    return ("encoder", "decoder", "cross") if is_encoder_decoder(module) else ("self",)
+    if is_encoder_decoder(module):
+        return ("encoder", "decoder", "cross")
+    return (words_kind(module),)
 
 
 def reader_of(module: nn.Module) -> nn.Module:
@@ -105,7 +108,11 @@ def run_inputs(
 
 def mask_of(inputs: Mapping[str, Any], kind: Kind) -> torch.Tensor | None:
     """Return the attention mask of the tokens that attend, ``(batch, length)``, if there is one."""
-    mask = inputs.get("attention_mask" if kind in ("self", "encoder") else "decoder_attention_mask")
+    if kind in ("decoder", "cross"):
+        mask = inputs.get("decoder_attention_mask")
+    else:
+        # The patches of a picture are no tokens, so the mask of those says nothing of them.
+        mask = inputs.get("attention_mask") if kind in (*KINDS, "text") else None
     return mask if torch.is_tensor(mask) else None
 
 
@@ -129,18 +136,24 @@ def checked_kind(
     Raises:
         SelectionError: the model has no attention of this kind, or there is no target for it.
     """
-    if kind is not None and kind not in KINDS:
+    if kind is not None and not is_kind(kind):
         raise SelectionError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
-    if "self" in kinds:
-        if has_target or kind not in (None, "self"):
+    if len(kinds) == 1:
+        if kind is not None and kind not in KINDS and kind != kinds[0]:
+            raise SelectionError(
+                f"Expected kind={kinds[0]!r} for a text, got {kind!r}: {name} reads no picture "
+                "here. Hand both to ix.capture(model.module, inputs, kind=…), as its processor "
+                "makes them."
+            )
+        if has_target or kind not in (None, "self", kinds[0]):
             raise SelectionError(
                 f"Expected an encoder-decoder for `target` or kind={kind!r}, but {name} "
                 "is none: it has self-attention only. Leave both out."
             )
-        return "self"
-    if kind == "self":
+        return kinds[0]
+    if kind not in (None, *kinds):
         raise SelectionError(
-            f"Expected kind as encoder, decoder or cross, got 'self': {name} is an "
+            f"Expected kind as encoder, decoder or cross, got {kind!r}: {name} is an "
             "encoder-decoder and has three kinds of attention."
         )
     writes = generates or has_target

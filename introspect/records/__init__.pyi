@@ -9,6 +9,7 @@ from .attention import KINDS as KINDS
 from .attention import AttentionRecord as AttentionRecord
 from .attention import Kind as Kind
 from .attention import as_record as as_record
+from .attention import is_kind as is_kind
 from .attribution import alti as alti
 from .attribution import contributions as contributions
 from .attribution import flow as flow

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
@@ -24,8 +25,24 @@ from introspect.records.storage import packed, unpacked
 from introspect.records.tokens import TokenSequence
 
 #: Which tokens attend to which: those of one text, or of a side of an encoder-decoder.
-Kind = Literal["self", "encoder", "decoder", "cross"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+#: Of a model with several towers it is named after one: ``vision``, ``text``, ``text-to-image`` ….
+Kind = str
+KINDS: tuple[Kind, ...] = ("self", "encoder", "decoder", "cross")
+_TOWERS = re.compile(
+    r"(text|vision|audio|speech|video|protein|multimodal|qformer|perceiver|backbone|high-res-vision)"
+    r"(#\d+)?(-to-(text|image|audio|video|protein))?"
+)
+
+
+def is_kind(kind: object) -> bool:
+    """Return whether this names a kind of attention: one of ``KINDS``, or that of a tower.
+
+    Example:
+        >>> [is_kind(name) for name in ("self", "vision", "text-to-image", "sideways")]
+        [True, True, True, False]
+    """
+    return kind in KINDS or (isinstance(kind, str) and bool(_TOWERS.fullmatch(kind)))
+
 
 _AXES = ("num_layers", "num_heads", "query_len", "key_len")
 
@@ -39,7 +56,8 @@ class AttentionRecord:
         attentions: ``(num_layers, num_heads, query_len, key_len)``, float32, on the CPU.
         queries: the tokens that attend.
         keys: the tokens attended to.
-        kind: ``self``, or ``encoder``, ``decoder`` or ``cross`` of an encoder-decoder.
+        kind: ``self``, or ``encoder``, ``decoder`` or ``cross`` of an encoder-decoder; or the
+            tower of a model with several, such as ``text``.
         layers: the model's own number of each row of ``attentions``.
         certificate: how it was captured.
         notices: what a reader must know first: truncated text, unknown characters.
@@ -83,7 +101,7 @@ class AttentionRecord:
             )
         if 0 in shape:
             raise RecordError(f"Expected at least one layer, head and token, got shape {shape}.")
-        if self.kind not in KINDS:
+        if not is_kind(self.kind):
             raise RecordError(f"Expected `kind` as one of {', '.join(KINDS)}, got {self.kind!r}.")
         layers = tuple(self.layers) or tuple(range(shape[0]))
         if len(layers) != shape[0]:
@@ -234,7 +252,7 @@ class AttentionRecord:
             >>> AttentionRecord.from_tensors(layer, ["a", "b"])
             <AttentionRecord: 1 layer × 1 head, 2 × 2 tokens>
         """
-        if kind not in KINDS:
+        if not is_kind(kind):
             raise RecordError(f"Expected `kind` as one of {', '.join(KINDS)}, got {kind!r}.")
         patterns = read_patterns(attentions, kind)
         keys = read_tokens(

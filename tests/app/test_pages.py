@@ -53,7 +53,7 @@ def test_the_default_sentence_gives_l3h1_on_animal(app, record):
     assert [float(v) for v in table.sum(axis=1)] == pytest.approx([1] * 16, abs=1e-5)
 
 
-@pytest.mark.parametrize("view", ["heatmap", "head", "model", "layer", "steps", "neuron"])
+@pytest.mark.parametrize("view", ["heatmap", "head", "model", "layer", "steps", "neuron", "flow"])
 def test_every_view_is_its_own_page(app, view):
     page = app()
     page.segmented_control(key="view").set_value(view).run()
@@ -332,8 +332,13 @@ def mark(page, role: str, *words: int):
     """Click words of the text, each in a role."""
     text = page.text_area(key="text").value
     page.segmented_control(key="role").set_value(role).run()
-    chosen = words[0] if role == "pronoun" else list(words)
-    return page.pills(key=f"{role} {text}").set_value(chosen).run()
+    for word in words:
+        page.button(key=f"word {word} {text}").click().run()
+    return page
+
+
+def buttons_of_words(page) -> list:
+    return [button for button in page.button if str(button.key).startswith("word ")]
 
 
 def test_words_are_clicked_and_numbered_where_there_are_several(app):
@@ -343,7 +348,7 @@ def test_words_are_clicked_and_numbered_where_there_are_several(app):
     assert [said(info) for info in page.info] == [
         "Choose the pronoun and at least one candidate to score every head."
     ]
-    assert [said_label(o) for o in page.pills(key=f"pronoun {text}").options] == [
+    assert [said_label(button.label) for button in buttons_of_words(page)] == [
         "It", "rained#1", "it#1", "stopped", "and", "it#2", "rained#2",
     ]  # fmt: skip
     mark(page, "pronoun", 5)
@@ -353,15 +358,28 @@ def test_words_are_clicked_and_numbered_where_there_are_several(app):
     # A word has one role: the last that it was given.
     mark(page, "distractor", 0)
     assert errors(page) == [] and page.query_params["case"] == "5~~0"
-    page.segmented_control(key="role").set_value("antecedent").run()
-    assert not page.pills(key=f"antecedent {text}").value
+    assert page.button(key=f"word 0 {text}").label == ":orange-background[It]"
+    assert page.button(key=f"word 5 {text}").help == "Pronoun"
+    # A second click takes it away.
+    mark(page, "distractor", 0)
+    assert page.query_params["case"] == "5~~"
+
+
+def test_a_word_that_is_clicked_while_the_page_is_drawn_has_the_role_chosen_before(app):
+    page = app("pronoun.py")
+    text = page.text_area(key="text").value
+    # Both reach the page at once, as when it is still being drawn; so do two words.
+    page.segmented_control(key="role").set_value("distractor")
+    page.button(key=f"word 0 {text}").click()
+    page.button(key=f"word 4 {text}").click().run()
+    assert errors(page) == [] and page.query_params["case"] == "7~1~0.4.5"
 
 
 def test_a_long_text_keeps_its_words_in_a_box(app):
     page = app("pronoun.py")
     page.text_area(key="text").set_value("It rained and rained. " * 26).run()
     assert errors(page) == []
-    assert len(page.pills[0].options) == 104
+    assert len(buttons_of_words(page)) == 104
 
 
 def test_a_model_that_reads_from_left_to_right_says_what_cannot_be_seen(app):
@@ -454,7 +472,7 @@ def test_roles_of_heads_are_measured(app):
     assert errors(page) == []
     (shown,) = frames(page)
     assert "induction head" in shown
-    assert [area.key for area in page.text_area] == []
+    assert [area.key for area in page.text_area] == ["texts"]
 
 
 def test_a_small_file_is_probed(app):
@@ -526,3 +544,58 @@ def test_what_a_page_shows_is_there_again_after_another(app):
     assert page.segmented_control(key="direction").value == "candidate_to_pronoun"
     page.switch_page("sets.py").run()
     assert len(page.dataframe) == probed > 0
+
+
+# Playback, pictures, own texts
+
+
+def test_a_text_is_played_with_the_likeliest_tokens(app):
+    page = app("playback.py")
+    assert [said(info)[:43] for info in page.info] == [
+        "Only a text that is read from left to right"
+    ]
+    page.text_area(key="text").set_value("a b c d a b").run()
+    page.selectbox(key="model").set_value("induction").run()
+    assert errors(page) == []
+    (shown,) = frames(page)
+    assert 'data-view="playback"' in shown and '"begin":0' in shown
+    page.number_input(key="generate").set_value(2).run()
+    assert errors(page) == []
+    (shown,) = frames(page)
+    assert '"begin":6' in shown and '"likeliest":[[["' in shown
+    assert any("The model wrote 2 tokens" in said(warning) for warning in page.warning)
+    page.button(key=f"example reversal {EXAMPLES['reversal'].text}").click().run()
+    assert errors(page) == [] and len(frames(page)) == 1
+
+
+def test_a_picture_is_read_by_a_model_that_was_typed(app, tmp_path):
+    from PIL import Image
+
+    from tests.models.vision.helpers import build, processor
+
+    folder = tmp_path / "vit"
+    build("vit").save_pretrained(folder)
+    processor().save_pretrained(folder)
+    page = app("picture.py", **{"picture model": str(folder)})
+    assert "named by the address alone" in errors(page)[0]
+    press(page, "Load this model")
+    assert errors(page) == [] and "Choose a picture" in said(page.info[0])
+    picture = tmp_path / "p.png"
+    Image.new("RGB", (40, 30), (200, 30, 30)).save(picture)
+    page.file_uploader(key="picture").upload("p.png", picture.read_bytes(), "image/png")
+    page.run()
+    assert errors(page) == []
+    assert 'data-view="image"' in frames(page)[0]
+    page.file_uploader(key="picture").upload("p.png", b"no picture", "image/png")
+    page.run()
+    assert "p.png" in errors(page)[0] and "introspect-app" not in errors(page)[0]
+
+
+def test_roles_are_measured_on_own_texts_too(app):
+    page = app("roles.py")
+    page.text_area(key="texts").set_value("a b c a b c\n\nd e d e\n").run()
+    page.selectbox(key="model").set_value("induction").run()
+    assert errors(page) == []
+    assert "Shapes on" in frames(page)[0]
+    page.text_area(key="texts").set_value("a b\n" * 101).run()
+    assert "Expected at most 100 texts here, got 101" in errors(page)[0]

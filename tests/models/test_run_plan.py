@@ -16,6 +16,7 @@ NAMES = ("get_encoder", "decoder_input_ids", "decoder_attention_mask", "config.i
 DECIDING = {
     "hooks/layer_index.py",
     "hooks/layout.py",
+    "hooks/towers.py",
     "hooks/arguments.py",
     "models/generation.py",
     "models/run_plan.py",

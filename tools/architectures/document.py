@@ -36,7 +36,8 @@ tokens. It shows that the numbers are the model's own; it says nothing about wha
 - **Route**: how they were had. *Attention interface* is the place in transformers that most models
   compute attention through; it is watched in the same way for all of them. Models that compute
   attention by themselves are run eagerly and asked for *the model's own output*.
-- **Kinds**: self-attention; of an encoder-decoder that of the encoder, of the decoder, and across.
+- **Kinds**: self-attention; of an encoder-decoder that of the encoder, of the decoder, and across;
+  of a model of pictures or sound that of each tower ([which](howto/models.md)).
 - **Parts**: *all* means that scores, queries, keys, values and head outputs were captured too and
   fit together within 1e-4: softmax(scores) = attention, up to what an attention sink takes of it,
   and attention · values = head outputs. Where a sink takes a share of the head outputs, they are
@@ -62,6 +63,10 @@ Where nothing is captured, `ix.capture` raises a `CaptureError`: it makes no pat
 """
 _ELSEWHERE = """
 ## Types that read more than text, or none
+
+Their words alone are captured as those of any model. With a picture or sound each tower has a kind
+of its own, with layers from 0: [Capture any model](howto/models.md#models-of-pictures-and-words)
+lists the types whose towers are held against the model's own.
 
 | type | reason |
 |---|---|

@@ -25,11 +25,15 @@ _LEADS = {
     "lens": word(
         "What the model would predict after each layer, and which heads contribute to it."
     ),
+    "playback": word("The text as a model reads or writes it, one token after the other."),
+    "picture": word("What every head attends to in a picture."),
     "roles": word("Which heads have a known role, measured on random tokens."),
     "sets": word("The accuracy of every head on a file of cases, beside that of position alone."),
 }
 
 _WITHOUT_TEXT = ("roles", "sets")
+# Its model is another one.
+_WITHOUT_MODEL = ("picture",)
 
 
 def draw() -> None:
@@ -53,7 +57,8 @@ def draw() -> None:
     with telling():
         with st.sidebar:
             st.caption(say(_LEADS[page.url_path]))
-            ask(place, with_text=page.url_path not in _WITHOUT_TEXT)
+            if page.url_path not in _WITHOUT_MODEL:
+                ask(place, with_text=page.url_path not in _WITHOUT_TEXT)
         with place.container() if is_another else place:
             page.run()
     st.caption(say(_CAVEAT))
@@ -67,6 +72,8 @@ def _pages() -> list[Any]:
         st.Page(_HERE / "removal.py", title=say("Ablate heads"), url_path="heads"),
         st.Page(_HERE / "comparison.py", title=say("Compare"), url_path="compare"),
         st.Page(_HERE / "lens.py", title=say("Logit lens"), url_path="lens"),
+        st.Page(_HERE / "playback.py", title=say("Playback"), url_path="playback"),
+        st.Page(_HERE / "picture.py", title=say("A picture"), url_path="picture"),
         st.Page(_HERE / "roles.py", title=say("Roles of heads"), url_path="roles"),
         st.Page(_HERE / "sets.py", title=say("A set of cases"), url_path="sets"),
     ]

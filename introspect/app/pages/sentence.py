@@ -25,6 +25,7 @@ _CHOICES = {
     "layer": word("Layer view"),
     "steps": word("Steps view"),
     "neuron": word("Neuron view"),
+    "flow": word("Flow view"),
 }
 
 # These views show all heads, so there is no head to choose.
@@ -52,7 +53,7 @@ def draw() -> None:
         _draw_numbers(record, *_choose_head(record, name))
     else:
         _draw_view(name, entry, cast(ViewName, chosen), record)
-    if record.kind == "self":
+    if record.kind in ("self", "text"):
         offer_report(lambda: report_of(name, entry.subject, entry.truncation), key="report")
     _draw_extent(record)
     _draw_tokens(record)

@@ -361,7 +361,8 @@ class DerivedParts:
                 if NORMS in wanted:
                     self._take(kind, {NORMS: projection.norms(layer["values"])})
                 # The residual added to cross-attention belongs to none of the other text's tokens.
-                if kind != "cross" and set(wanted) & set(BLOCK_PARTS):
+                is_cross = kind == "cross" or "-to-" in kind
+                if not is_cross and set(wanted) & set(BLOCK_PARTS):
                     tensors, error = hold(
                         find_block(log, projection, projected, layer, model), model
                     )

@@ -25,7 +25,7 @@ from introspect.hooks.interface import (
     active_editors,
     edit_by,
 )
-from introspect.hooks.layer_index import Numbering
+from introspect.hooks.layer_index import Numbering, kind_of_all_runs
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrow_attention
 from introspect.hooks.watchers import (
@@ -53,7 +53,8 @@ class Edit:
     """A change of one part of one layer's attention.
 
     Args:
-        kind: ``self``; for an encoder-decoder ``encoder``, ``decoder`` or ``cross``.
+        kind: ``self``; for an encoder-decoder ``encoder``, ``decoder`` or ``cross``; of a model
+            with several towers ``text``, ``vision`` ….
         layer: the model's own number of the layer.
         part: one of ``queries``, ``keys``, ``values``, ``attentions``, ``head_outputs``.
         change: maps the part, in the shape in which it is captured, to another tensor of that
@@ -256,15 +257,19 @@ class InterfaceEditor:
         """Return the call with the edits applied."""
         if call.module not in self._parts:
             return call
-        place = self._numbering.place(call.module, call.queries)
-        if (place.kind, place.layer) not in self._layout.heads:
+        place = self._numbering.place(call)
+        kind = kind_of_all_runs(place.kind)
+        if self._numbering.towers is not None and kind not in {edit.kind for edit in self._edits}:
+            return call
+        own = self._layout.modules.get((kind, place.layer), call.module)
+        if (kind, place.layer) not in self._layout.heads or own is not call.module:
             raise CaptureError(
                 f"Expected one run of {type(self._module).__name__} at a time, to tell its layers "
-                f"apart, but it computes a {place.kind} attention beyond those it has: a part of "
+                f"apart, but it computes a {kind} attention beyond those it has: a part of "
                 "it runs by itself, or another tower beside. Run the model itself, on inputs of "
                 "one sort."
             )
-        edits = edits_at(self._edits, place.kind, place.layer)
+        edits = edits_at(self._edits, kind, place.layer)
         if not edits:
             return call
         if place.is_again:
@@ -273,7 +278,14 @@ class InterfaceEditor:
                 "weighs further values with the same queries. It cannot be intervened in."
             )
         queries = call.queries.shape[2]
-        is_placed = place.kind == "self" and any(edit.by_position for edit in edits)
+        by_position = any(edit.by_position for edit in edits)
+        if by_position and self._numbering.is_packed(call.module):
+            raise CaptureError(
+                f"Expected one picture for each item of the batch, to find a place in it, but "
+                f"{type(call.module).__name__} reads several, or windows, in one sequence. "
+                "Intervene in whole heads, without places."
+            )
+        is_placed = kind in ("self", self._layout.main) and by_position
         if is_placed and self._length not in (None, queries):
             raise not_by_token(type(call.module).__name__, queries, self._length or 0)
         self.count += 1

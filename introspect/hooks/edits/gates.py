@@ -25,7 +25,7 @@ Place = tuple[str, int]
 
 
 def open_gates(module: nn.Module) -> dict[Place, torch.Tensor]:
-    """Return a gate of 1 for every head, which leaves the model unchanged.
+    """Return a gate of 1 for every head over a text, which leaves the model unchanged.
 
     Returns:
         ``(num_heads,)`` for each attention, with the dtype and device of the weights.
@@ -34,9 +34,11 @@ def open_gates(module: nn.Module) -> dict[Place, torch.Tensor]:
         CaptureError: the model's attention cannot be observed.
     """
     weights = next(module.parameters())
+    layout = attention_layout(module)
     return {
         place: torch.ones(count.heads).to(weights)
-        for place, count in attention_layout(module).heads.items()
+        for place, count in layout.heads.items()
+        if place not in layout.beside
     }
 
 

@@ -24,7 +24,7 @@ from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.edits.edits import Edit, check_run, edits_at, nothing_visible
 from introspect.hooks.interface import AttentionCall, active_editors, edit_by
-from introspect.hooks.layer_index import is_encoder_decoder
+from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrow_attention, hook_after, hook_before
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
@@ -71,6 +71,9 @@ class ProductEditor:
         """Change the attention of the runs in this thread, as long as the changes last."""
         hook_before(changes, [self._module], self._begin)
         hook_after(changes, [self._module], self._end, always_call=True)
+        towers = Numbering(self._module).towers
+        tops = [] if towers is None else [tower.tops[0] for tower in towers.others]
+        hook_before(changes, tops, self._refuse_tower)
         borrow_attention(changes, self._module, "eager", keeps_training=True)
         changes.note(partial(_remove_mode, self._mode))
         _push_mode(self._mode)  # type: ignore[no-untyped-call]
@@ -87,6 +90,14 @@ class ProductEditor:
         if threading.get_ident() == self._thread and self in active_editors():
             check_run(module, self._edits, args, kwargs or {})
             self._mode.begin()
+
+    def _refuse_tower(self, tower: nn.Module, *_: Any) -> None:
+        if threading.get_ident() == self._thread and self in active_editors():
+            raise CaptureError(
+                f"Expected a text alone, to intervene in {type(self._module).__name__}, which "
+                f"computes attention by itself, but its {type(tower).__name__} runs beside it: "
+                "where it attends to the text is counted from the first layer that runs."
+            )
 
     def _end(self, *_: Any) -> None:
         if threading.get_ident() == self._thread:

@@ -233,7 +233,10 @@ class HeadView {
   }
 
   attentionControl() {
-    const options = this.records.map((record, number) => [String(number), KINDS[record.kind]]);
+    const options = this.records.map((record, number) => [
+      String(number),
+      KINDS[record.kind] ?? record.kind,
+    ]);
     return choice({
       name: "attention",
       label: "Attention",

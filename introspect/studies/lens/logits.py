@@ -296,7 +296,7 @@ def _rows(
     for added in layers:
         number = added.layer
         for kind, heads in added.heads.items():
-            of_kind = "" if kind == "self" else f" {kind}"
+            of_kind = "" if kind in ("self", "text") else f" {kind}"
             own = heads[:, position]
             bare = readout.read(own - _bias_of(run, biases, kind, number, position, own), direction)
             values = zip(readout.read(own, direction).tolist(), bare.tolist(), strict=True)

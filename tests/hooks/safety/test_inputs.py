@@ -7,7 +7,7 @@ import torch
 import transformers as tf
 
 from introspect.errors import CaptureError, SelectionError
-from introspect.hooks import capture, capture_generation, interface, verify
+from introspect.hooks import capture, interface, verify
 from tests import models_zoo as zoo
 from tests.closeness import assert_close
 
@@ -182,36 +182,22 @@ def test_an_output_that_is_another_when_it_is_watched_is_refused(monkeypatch):
 # --- several towers -----------------------------------------------------------------------------
 
 
-def llava() -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+def test_one_text_that_runs_through_several_towers_has_one_list_of_layers():
+    part = {
+        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "intermediate_size": 32, "num_key_value_heads": 2,
+    }  # fmt: skip
+    config = tf.BltConfig(
+        vocab_size=99, **part, patcher_config=part, global_config=part,
+        encoder_config={**part, "hidden_size_global": 32},
+        decoder_config={**part, "hidden_size_global": 32},
+        encoder_hash_byte_group_vocab=99, encoder_hash_byte_group_size=[3],
+    )  # fmt: skip
     torch.manual_seed(0)
-    text = tf.LlamaConfig(
-        vocab_size=100, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
-        num_attention_heads=4, num_key_value_heads=2, pad_token_id=0, bos_token_id=5,
-        eos_token_id=6,
-    )  # fmt: skip
-    sight = tf.CLIPVisionConfig(
-        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
-        image_size=16, patch_size=8,
-    )  # fmt: skip
-    config = tf.LlavaConfig(vision_config=sight, text_config=text, image_token_index=99)
-    ids = torch.tensor([[5, 99, 99, 99, 99, 10, 11, 12, 13]])
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    model = tf.LlavaForConditionalGeneration(config).eval()
-    return model, {**inputs, "pixel_values": torch.randn(1, 3, 16, 16)}
-
-
-def test_layers_rows_and_writing_are_refused_where_two_towers_run():
-    model, both = llava()
-    words = {name: both[name][:, 5:] for name in ("input_ids", "attention_mask")}
-    assert capture(model, words, layers=[1]).attentions["self"][0].shape == (1, 4, 4, 4)
-    with pytest.raises(CaptureError, match="layers of one tower"):
-        capture(model, both, layers=[1])
-    with pytest.raises(CaptureError, match="as many queries as tokens"):
-        capture(model, both, rows=[8])
-    with pytest.raises(CaptureError, match="one tower while"):
-        capture_generation(model, both, {"max_new_tokens": 3})
-    note = capture(model, both).certificate.note
-    assert "0–1 of CLIPVisionConfig, 2–4 of LlamaConfig" in note
+    model, inputs = tf.BltModel(config).eval(), {"input_ids": torch.arange(5, 12)[None]}
+    captured = capture(model, inputs)
+    assert captured.layers["self"] == list(range(8))
+    assert "0–1 of BltPatcherConfig" in captured.certificate.note
 
 
 @pytest.mark.parametrize("rows", [[LENGTH], [-1], []])
