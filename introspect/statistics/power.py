@@ -13,6 +13,8 @@ from scipy.stats import norm
 #: What could have been found is found in this share of sets.
 POWER = 0.8
 _DEVIATE = float(norm.ppf(POWER))
+# What a rival has is estimated from the same answers: a little more is found of what is named.
+_DEVIATE_BESIDE = float(norm.ppf(0.88))
 
 
 def detectable_mean(critical: float, n: int, deviation: float) -> float:
@@ -35,9 +37,9 @@ def detectable_mean(critical: float, n: int, deviation: float) -> float:
 
     Example:
         >>> round(detectable_mean(3.0, 100, 1.0), 2)
-        0.41
+        0.4
     """
-    angle = _root(lambda angle: _margin(angle, math.sqrt(n), critical), 0.0, math.pi / 2)
+    angle = _root(lambda angle: _margin(angle, math.sqrt(n), critical, _DEVIATE), 0.0, math.pi / 2)
     return deviation * math.tan(angle) if angle < math.pi / 2 - 1e-9 else math.nan
 
 
@@ -67,17 +69,17 @@ def detectable_accuracy(
             return -critical
         scale = total / math.sqrt(squares)
         angle = math.atan2(gain * math.sqrt(squares), math.sqrt(spread))
-        return _margin(angle, scale, critical)
+        return _margin(angle, scale, critical, _DEVIATE_BESIDE)
 
     found = _root(margin, rival, 1.0)
     return found if found < 1 - 1e-9 else math.nan
 
 
-def _margin(angle: float, scale: float, critical: float) -> float:
-    """Return how far the lowest fifth of z is above its critical value."""
+def _margin(angle: float, scale: float, critical: float, deviate: float) -> float:
+    """Return how far z, less so many standard deviations, is above its critical value."""
     sine, cosine = math.sin(angle), math.cos(angle)
     deviation = math.sqrt(cosine**6 + sine**2 * cosine**4 / 2)
-    return scale * sine - _DEVIATE * deviation - critical
+    return scale * sine - deviate * deviation - critical
 
 
 def _root(margin: Callable[[float], float], low: float, high: float) -> float:
