@@ -5,11 +5,18 @@
     python benchmarks/views.py --focal
     python benchmarks/views.py --flow
     python benchmarks/views.py --notebook
+    python benchmarks/views.py --choice
 
 With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
 heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal. With
 ``--focal``, only the sizes of the pages of the neuron and steps views of the same sizes: at most
 4 MB are the goal.
+
+With ``--choice``, only what a reader waits for on two pages of one text of 12 layers × 12 heads ×
+128 tokens, with a report's chapters and with all views: the milliseconds from a choice of a layer,
+a head, the word that attends, the word attended to, a weighting or a granularity until every
+chapter is drawn anew (at most 50 are the goal; the wait for a frame, up to 17 ms, is in it), and
+how far the first figure is from the top.
 
 With ``--notebook``, only how far the first figure is from the top of what a notebook shows is
 measured (at most 200 pixels), how tall the output becomes beside the estimate, and how heavy it is.
@@ -52,6 +59,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import followed
 import torch
 
 from introspect.records import AttentionRecord, layer_shares
@@ -166,7 +174,11 @@ def main() -> None:
     parser.add_argument("--focal", action="store_true", help="only the sizes of neuron and steps")
     parser.add_argument("--flow", action="store_true", help="only the flow view while dragged")
     parser.add_argument("--notebook", action="store_true", help="only what a notebook shows")
+    parser.add_argument("--choice", action="store_true", help="only how choices are followed")
     options = parser.parse_args()
+    if options.choice:
+        show_choice(options.runs)
+        return
     if options.focal:
         show_focal()
         return
@@ -295,6 +307,30 @@ def show_flow(length: int = 512) -> None:
             page.close()
         browser.close()
     print(f"shares of a node: 1 within {off:.1g} (goal: 1e-06)")
+
+
+def show_choice(runs: int, length: int = 128) -> None:
+    """Print how long every chapter of a page takes to follow each kind of choice."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        paths = followed.pages_of(random_record(length), Path(name))
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
+        print(f"{LAYERS} layers × {HEADS} heads × {length} tokens, ms from a choice until drawn")
+        for number, (shown, path) in enumerate(paths.items()):
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(path.as_uri(), timeout=LIMIT * 1000)
+            page.wait_for_selector("html[data-ready]", state="attached")
+            times = followed.measured(page, runs)
+            if number == 0:
+                print(row("", [*times, "figure px"]))
+            top = page.locator('[data-element="words"]').bounding_box()["y"]
+            print(row(shown, [*(f"{took:.0f}" for took in times.values()), f"{top:.0f}"]))
+            page.close()
+        print(row("our goal", [*([f"< {followed.GOAL}"] * len(times)), "< 200"]), flush=True)
+        browser.close()
 
 
 def random_record(length: int, layers: int = LAYERS, heads: int = HEADS) -> AttentionRecord:
@@ -441,7 +477,7 @@ def show(view: str, length: int, found: dict[str, Results]) -> None:
 
 def row(name: str, cells: list[str]) -> str:
     """A line of the table."""
-    return f"  {name:<15}" + "".join(f"{cell:>12}" for cell in cells)
+    return f"  {name:<20}" + "".join(f"{cell:>12}" for cell in cells)
 
 
 def number(results: Results, column: str) -> str:

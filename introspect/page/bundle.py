@@ -167,8 +167,8 @@ def _hash(script: str) -> str:
 
 #: In cascade order: what all views share, then the views, then print styles, which take precedence.
 STYLES = (
-    "base", "words", "instrument", "tables", "chapters", "controls", "tokens", "grid", "matrix",
-    "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
+    "base", "words", "instrument", "minimap", "tables", "chapters", "controls", "tokens", "grid",
+    "matrix", "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
     "coreference", "cases", "image", "drawn", "frame", "print",
 )  # fmt: skip
 

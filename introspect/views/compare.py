@@ -14,7 +14,7 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Section, kept_of
-from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, TokenSequence, as_token
+from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, shortened, signed, visible_text, whole
 from introspect.views.base import View, joined_texts, plotly_text
 from introspect.views.differences import (
@@ -22,7 +22,6 @@ from introspect.views.differences import (
     Pairs,
     Place,
     aligned,
-    differs,
     extent,
     first_heads,
     first_query,
@@ -122,7 +121,7 @@ def _colorbar(is_difference: bool, labels: tuple[str, str]) -> dict[str, Any]:
 
 # Default names of the two records.
 _LABELS = ("A", "B")
-#: Longer texts are not printed above the maps, whose axes have their tokens.
+#: Words of longer texts would push the maps away; A's are at the top of the page in any case.
 _LONGEST_SENTENCE = 600
 _SIDES = ("queries", "keys")
 
@@ -272,17 +271,11 @@ class CompareView(View):
             "overview of all heads."
         )
 
-    def _sentences(self) -> list[list[tuple[str, bool]]]:
-        """Split both texts into parts flagged as differing or not; none if the texts are equal."""
-        ours, theirs = self.record.keys, self.other.keys
-        longest = max(sum(map(len, one.texts)) for one in (ours, theirs))
-        if ours.texts == theirs.texts or not 0 < longest <= _LONGEST_SENTENCE:
-            return []
-        differing = [place for place in self.keys if differs(place, ours.tokens, theirs.tokens)]
-        return [
-            _marked(sequence, [place[side] for place in differing])
-            for side, sequence in enumerate((ours, theirs))
-        ]
+    def _sentences(self) -> list[int]:
+        """Return the sides whose words are shown: both, if the texts differ and are not long."""
+        ours, theirs = self.record.keys.texts, self.other.keys.texts
+        longest = max(sum(map(len, texts)) for texts in (ours, theirs))
+        return [0, 1] if ours != theirs and 0 < longest <= _LONGEST_SENTENCE else []
 
     @property
     def heading(self) -> str:
@@ -405,21 +398,3 @@ def _name(place: Place, ours: Sequence[str], theirs: Sequence[str], panel: int) 
     if panel < 2:
         return names[panel]
     return " → ".join(dict.fromkeys(name for name in names if name))
-
-
-def _marked(sequence: TokenSequence, differing: Sequence[int | None]) -> list[tuple[str, bool]]:
-    """Split the text into parts, each flagged by whether it is a differing token."""
-    parts: list[tuple[str, bool]] = []
-    for number, text in enumerate(sequence.texts):
-        spans = sorted(
-            sequence.offsets[index]
-            for index in differing
-            if index is not None and sequence.sequence_ids[index] == number
-        )
-        position = 0
-        parts += [(" · ", False)] if number else []
-        for start, end in spans:
-            parts += [(text[position:start], False), (text[max(start, position) : end], True)]
-            position = max(position, end)
-        parts.append((text[position:], False))
-    return [(visible_text(part), differs) for part, differs in parts if part]

@@ -328,3 +328,23 @@ def test_one_other_word_is_one(open_page):
     record = AttentionRecord.from_tensors(torch.full((1, 1, 3, 3), 1 / 3), ["a", "b", "c"])
     page = open_page(head_view(record, token=0).to_html())
     assert page.inner_text(READING).endswith("; the other word gives it 0.33.")
+
+
+@pytest.mark.parametrize("width", [1440, 640, 480])
+def test_no_number_and_no_special_token_is_cut_into_lines(open_page, width):
+    text = "[CLS] a much longer sentence , with commas , and words , so … ! [SEP]"
+    names = tuple(text.split())
+    weights = torch.full((1, 1, len(names), len(names)), 1 / len(names))
+    special = tuple(name.startswith("[") for name in names)
+    tokens = TokenSequence(tokens=names, special_tokens_mask=special)
+    page = open_page(
+        head_view(AttentionRecord.from_tensors(weights, tokens), token=1).to_html(), width=width
+    )
+    lines = """all => all.filter((n) => {
+        const range = document.createRange();
+        range.selectNodeContents(n);
+        const tops = [...range.getClientRects()].map((box) => Math.round(box.top));
+        return new Set(tops).size > 1;
+    }).map((n) => n.textContent)"""
+    for part in (".word small", ".word[data-kind] .word-text"):
+        assert page.locator(f"{WORDS} {part}").evaluate_all(lines) == []

@@ -388,3 +388,15 @@ def test_what_is_seen_can_be_saved(open_page, tmp_path, format):
     assert f"{float(record.attentions[2, :, 3, 4].mean()):.2f}" in text
     assert "special tokens left out" in text and "[CLS]" not in text
     assert all(token in text for token in record.tokens[1:])
+
+
+@pytest.mark.browser
+def test_a_word_chosen_elsewhere_comes_into_the_text_and_the_page_stays(open_page):
+    tokens = [f"word{i}" for i in range(300)]
+    page = open_page(layer_view(bare_record(tokens), token=0).to_html())
+    page.locator('[data-element="words"] [data-label="word250"]').click()
+    page.wait_for_timeout(50)
+    assert page.evaluate("scrollY") == 0
+    frame = page.locator(".layer-text").bounding_box()
+    box = page.locator('.layer-text [data-token-index="250"]').bounding_box()
+    assert frame["y"] <= box["y"] <= frame["y"] + frame["height"]

@@ -30,6 +30,8 @@ export class CompareState {
       token: style.token,
       scale: "one",
     };
+    // The place of the key that is chosen beside the query; it is the page's to remember.
+    this.key = null;
     Object.assign(this, structuredClone({ ...this.first, block: null }));
   }
 
@@ -49,6 +51,15 @@ export class CompareState {
       this.rows[one] = row;
       this.heads[one] = head;
     }
+  }
+
+  /** First the token that attends, then the one attended to; a third begins anew. */
+  chooseToken(side, place) {
+    const isSelf = this.records.every(({ keys, queries }) => keys === queries);
+    if (!isSelf) this[side === "query" ? "token" : "key"] = place;
+    else if (place === this.token || place === this.key) this.key = null;
+    else if (this.key === null) this.key = place;
+    else Object.assign(this, { token: place, key: null });
   }
 
   /** The next layer or head. */

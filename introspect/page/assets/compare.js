@@ -2,6 +2,7 @@
 import { compareFigure } from "./compare-figure.js";
 import { CompareOverview } from "./compare-overview.js";
 import { rowTable } from "./compare-row.js";
+import { CompareSentences } from "./compare-sentences.js";
 import { CompareState } from "./compare-state.js";
 import { CompareWords } from "./compare-words.js";
 import { ARROWS, choice, scaleChoice } from "./controls.js";
@@ -29,11 +30,19 @@ export function mountCompareView(section, style, record, others) {
 class CompareView {
   constructor(section, style, records) {
     Object.assign(this, { section, style, records });
+    const isSelf = records[0].keys === records[0].queries;
     this.state = new CompareState(style, records);
     this.state.fromLink(readLink(section.id));
     this.sentences = new CompareWords(this.state);
     this.pointed = [null, null];
     this.width = 0;
+    const { rows, heads, queries, token } = this.state;
+    const first = { row: rows[0], head: heads[0], query: queries.index(token, 0) };
+    this.selection = selectionOf(records[0], first);
+    this.texts = new CompareSentences(this.state, {
+      choose: (side, place) => this.chooseWord(side, place),
+      point: (side, place) => this.point(side === "key" && !isSelf ? [null, place] : [place, null]),
+    });
   }
 
   build() {
@@ -54,7 +63,8 @@ class CompareView {
     this.legend = element("div", { class: "compare-legend" });
     this.table = rowTable(this.state.keys, this.state.names);
     section.append(
-      ...this.words(),
+      ...this.opening(),
+      this.texts.root,
       element("div", { class: "controls" }, this.controls()),
       this.reading,
       this.maps,
@@ -74,12 +84,10 @@ class CompareView {
     this.connect();
   }
 
-  /** The head and the query of A are what is chosen on the page. */
+  /** The head and the words of A are what is chosen on the page. */
   connect() {
-    const { state, records } = this;
-    const [query] = state.queries.pairs[state.token];
-    const first = { row: state.rows[0], head: state.heads[0], query };
-    this.selection = selectionOf(records[0], first);
+    const { state } = this;
+    state.key = this.placeOf("keys", this.selection.key);
     this.take = (changed) => this.follow(changed);
     this.selection.follow(this.take);
   }
@@ -88,10 +96,19 @@ class CompareView {
   follow(changed) {
     const { state } = this;
     const { row = state.rows[0], head = state.heads[0], query } = changed;
-    const place = state.queries.pairs.findIndex(([a]) => a === (query ?? null) && a !== null);
-    if (!["row", "head"].some((name) => name in changed) && place === -1) return;
+    const place = this.placeOf("queries", query ?? null);
+    const isRead = ["row", "head", "key", "granularity"].some((name) => name in changed);
+    if (!isRead && place === null) return;
     state.choose(0, row, head);
-    this.apply(place === -1 ? {} : { token: place });
+    if ("query" in changed || "key" in changed) this.isPairRead = false;
+    if ("key" in changed) state.key = this.placeOf("keys", changed.key);
+    this.apply(place === null ? {} : { token: place });
+  }
+
+  /** The place of a token of A; null for none. */
+  placeOf(side, token) {
+    const place = this.state[side].pairs.findIndex(([a]) => a === token && a !== null);
+    return place === -1 ? null : place;
   }
 
   /** All heads, where a head of one answers to a head of the other. */
@@ -101,20 +118,19 @@ class CompareView {
     return [this.overview.root];
   }
 
-  /** What must be known first, and the two texts with what differs in them. */
-  words() {
+  /** What must be known first. */
+  opening() {
     const notices = this.style.notices.map((text) => element("p", { class: "notice" }, text));
     if (this.style.note) notices.push(element("p", { class: "lead" }, this.style.note));
-    if (this.style.sentences.length === 0) return notices;
-    const lines = this.style.sentences.flatMap((parts, side) => [
-      element("dt", {}, element("bdi", {}, this.state.names[side])),
-      element(
-        "dd",
-        { dir: "auto" },
-        parts.map(([text, differs]) => (differs ? element("em", {}, text) : text)),
-      ),
-    ]);
-    return [...notices, element("dl", { class: "compare-texts" }, lines)];
+    return notices;
+  }
+
+  /** A word of either text was chosen. */
+  chooseWord(side, place) {
+    this.state.chooseToken(side, place);
+    const { key, keys } = this.state;
+    this.isPairRead = key !== null;
+    this.set({}, { key: key === null ? null : keys.index(key, 0), pins: [] });
   }
 
   controls() {
@@ -160,12 +176,14 @@ class CompareView {
     this.set({});
   }
 
-  set(change) {
+  set(change, words = {}) {
+    if (!("key" in words)) this.isPairRead = false;
     this.apply(change);
     const { rows, heads, queries, token } = this.state;
     const [query] = queries.pairs[token];
-    const words = query === null ? {} : { query };
-    this.selection?.set({ row: rows[0], head: heads[0], ...words }, this.take);
+    // What only B has, the choice about A cannot name.
+    const named = query === null ? {} : { query };
+    this.selection.set({ row: rows[0], head: heads[0], ...words, ...named }, this.take);
   }
 
   apply(change) {
@@ -219,7 +237,9 @@ class CompareView {
     this.wholeButton.disabled = this.state.block === null;
     writeLink(this.section.id, this.state.toLink());
     this.pointed = [null, null];
+    this.texts.pointed = null;
     this.showTitles();
+    this.texts.show(this.selection.granularity);
     this.say();
     this.table.show(
       this.state.queries,
@@ -323,12 +343,16 @@ class CompareView {
 
   point(cell) {
     this.pointed = cell;
+    this.texts.point(cell[0]);
     for (const panel of this.panels)
       panel.point(cell[0] === null && cell[1] === null ? null : cell);
     this.say();
   }
 
   say() {
-    this.reading.textContent = this.sentences.sentence(this.pointed);
+    const { token, key } = this.state;
+    const isPointed = this.pointed.some((place) => place !== null);
+    const isPair = this.isPairRead && !isPointed;
+    this.reading.textContent = this.sentences.sentence(isPair ? [token, key] : this.pointed);
   }
 }

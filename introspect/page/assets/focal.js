@@ -143,18 +143,18 @@ export function keyNames(record, rowHeight) {
  * @param {string} missing what is said for a number that is not there
  */
 export function fillNumbers(list, values, { rowHeight, share = () => 0, missing = "missing" }) {
-  const items = values.map((value) => {
+  const made = Array.from({ length: Math.max(values.length - list.children.length, 0) }, () =>
+    element("li", { style: `--row:${rowHeight}px` }),
+  );
+  list.append(...made);
+  values.forEach((value, place) => {
     const isMissing = Number.isNaN(value);
-    const item = element(
-      "li",
-      { style: `--row:${rowHeight}px` },
-      isMissing ? missing : figure(value),
-    );
-    if (!isMissing) {
-      item.style.setProperty("--share", Math.abs(share(value)).toFixed(3));
-      item.classList.toggle("negative", value < 0);
-    }
-    return item;
+    const item = list.children[place];
+    const text = isMissing ? missing : figure(value);
+    // Most numbers stay what they are: what is not written anew is not laid out anew.
+    if (item.textContent !== text) item.textContent = text;
+    const size = isMissing ? "0" : Math.abs(share(value)).toFixed(3);
+    if (item.style.getPropertyValue("--share") !== size) item.style.setProperty("--share", size);
+    item.classList.toggle("negative", value < 0);
   });
-  list.replaceChildren(...items);
 }

@@ -61,8 +61,8 @@ function rowsFrom(shown, has, openings) {
 }
 
 /** The tokens of a side that share weight with those that are pointed at or pinned, most first. */
-export function tokensWithWeight(shown, weightOf) {
-  const weights = new Map(shown.map((token) => [token, weightOf(token)]));
+export function tokensWithWeight(shown, strengths) {
+  const weights = new Map(shown.map((token, place) => [token, strengths[place]]));
   return shown
     .filter((token) => weights.get(token) > 0)
     .sort((a, b) => weights.get(b) - weights.get(a))

@@ -10,6 +10,8 @@ const MOST_BARS = 12;
 const BAR_WIDTH = 4;
 const STRONG = 0.1;
 const FAINT = 0.01;
+// Where one looks in a long text, so many tokens to either side have rows.
+const NEIGHBORS = 10;
 
 /** One side: its rows, of which those that are seen are made when they first are. */
 class TokenSide {
@@ -22,7 +24,9 @@ class TokenSide {
     this.items = new Map();
     this.folds = new Map();
     this.opened = [];
+    this.looked = [];
     this.found = new Set();
+    this.strengths = null;
     this.rows = [];
     this.shown = [];
     this.list = element("ol", { class: `tokens ${side}` });
@@ -64,6 +68,18 @@ class TokenSide {
       : [...this.opened, tokens].sort(([a], [b]) => a - b);
   }
 
+  /** A place of the text, with its neighbors, has rows from now on. */
+  lookAt(place) {
+    this.looked = this.all.slice(Math.max(place - NEIGHBORS, 0), place + NEIGHBORS + 1);
+    this.isTurned = true;
+  }
+
+  /** What was asked for is folded again. */
+  foldAll() {
+    this.opened = [];
+    this.looked = [];
+  }
+
   /** Show these rows; what stays is not touched, so that focus stays where it is. */
   arrange(rows) {
     this.rows = rows;
@@ -95,6 +111,7 @@ export function tokenSides(state, style, update) {
 /** Lay out the rows of both sides: all of a short text, of a long one those with weight. */
 export function layOut(state, sides) {
   for (const [side, column] of Object.entries(sides)) {
+    column.strengths = strengthsOn(state, side, column.all);
     if (!column.isLong) {
       if (column.rows.length === 0) column.arrange(column.all.map((token) => ({ token })));
       continue;
@@ -104,18 +121,26 @@ export function layOut(state, sides) {
     column.isTurned = false;
     const own = state.focal.filter((token) => token.side === side).map(({ index }) => index);
     const pins = state.pins.filter((token) => token.side === side).map(({ index }) => index);
-    const kept = [...own, ...pins, ...column.found];
-    column.arrange(foldedRows(column.all, kept, wanted(state, side), column.opened));
+    // Who points at a token wants to see where its weight is, and nothing else.
+    const looked = state.pointed ? [] : column.looked;
+    const kept = [...own, ...pins, ...column.found, ...looked];
+    column.arrange(foldedRows(column.all, kept, wanted(state, column), column.opened));
   }
 }
 
-/** The tokens of a long side that are worth a row, first the foremost. */
-function wanted(state, side) {
+/** What each token of a side shares with those pointed at or pinned, of what counts as all; or null. */
+function strengthsOn(state, side, tokens) {
   const sources = state.focal.filter((token) => token.side !== side).map(({ index }) => index);
+  if (sources.length === 0 || state.drawn.length === 0) return null;
+  const { scale } = state;
+  return Float64Array.from(tokens, (index) => summed(state, side, sources, index) / scale);
+}
+
+/** The tokens of a long side that are worth a row, first the foremost. */
+function wanted(state, { side, all, strengths }) {
   const lines = () => ofLines(state)[side];
-  if (sources.length === 0 || state.drawn.length === 0) return lines();
-  const weightOf = (index) => summed(state, side, sources, index) / state.scale;
-  const found = tokensWithWeight(state.shown(side), weightOf);
+  if (!strengths) return lines();
+  const found = tokensWithWeight(all, strengths);
   return found.length > 0 ? found : lines();
 }
 

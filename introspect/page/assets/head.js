@@ -11,6 +11,7 @@ import { lineTraces } from "./head-lines.js";
 import { COMBINATIONS, FILTERS, HeadState, weightsOf } from "./head-state.js";
 import { barsWidth, layOut, markFound, showNumbers, tokenSides } from "./head-tokens.js";
 import { readLink, writeLink } from "./link.js";
+import { bringToMiddle, fitMap, inSight, minimap } from "./minimap.js";
 import { whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
@@ -150,6 +151,10 @@ class HeadView {
     this.caption = element("p", { class: "reading", "aria-live": "polite" });
     this.lines = element("div", { class: "lines" });
     this.sides = tokenSides(state, style, update);
+    this.map = minimap(
+      () => ["query", "key"].map((side) => this.lane(side)),
+      (lane, place) => this.lookAt(["query", "key"][lane], place),
+    );
     this.layer = this.layerControl();
     this.chips = headChips(themed(style.colors), state.heads, (heads) => {
       state.heads = heads;
@@ -163,6 +168,7 @@ class HeadView {
       this.sides.query.list,
       this.lines,
       this.sides.key.list,
+      ...(isHorizontal ? [] : [this.map.root]),
     ]);
     place.replaceChildren(
       element("div", { class: "controls" }, this.controls()),
@@ -314,7 +320,7 @@ class HeadView {
   onKey(event) {
     if (event.target.closest("input, select, .chips")) return;
     if (event.key === "Escape") {
-      for (const side of Object.values(this.sides)) side.opened = [];
+      for (const side of Object.values(this.sides)) side.foldAll();
       this.state.pins = [];
       this.state.pointed = null;
       this.update();
@@ -388,6 +394,7 @@ class HeadView {
   followScroll() {
     if (this.isScrolled || this.width === 0 || this.state.layout === "horizontal") return;
     this.isScrolled = true;
+    this.map.draw();
     requestAnimationFrame(() => {
       this.isScrolled = false;
       const isMoved = ["query", "key"].some((side) => this.offset(side) !== this.offsets?.[side]);
@@ -418,6 +425,41 @@ class HeadView {
       { isHorizontal: false },
     );
     draw(this.lines, traces, { x: [0, this.width], y: [height, 0], width: this.width, height });
+    this.showMap(height);
+  }
+
+  /** A long text has a map: one that is folded, or higher than some windows. */
+  showMap(height) {
+    const isFolded = Object.values(this.sides).some(({ isLong }) => isLong);
+    fitMap(this.map.root, isFolded ? Math.max(height, innerHeight * 3) : height, innerHeight);
+    this.map.root.style.setProperty("--length", `${Math.min(height, innerHeight - 16)}px`);
+    this.map.draw();
+  }
+
+  /** What the map shows of a side. */
+  lane(side) {
+    const { all, rows, list, strengths } = this.sides[side];
+    const placeOf = (token) => all.indexOf(token);
+    const ends = ({ token, folded, opened }) => {
+      const [first, last] =
+        token === undefined ? [(folded ?? opened)[0], (folded ?? opened).at(-1)] : [token, token];
+      return [placeOf(first), placeOf(last)];
+    };
+    const seen = inSight([...list.children]);
+    return {
+      count: all.length,
+      strengths,
+      rows: rows.filter(({ token }) => token !== undefined).map(ends),
+      seen: seen && [ends(rows[seen[0]])[0], ends(rows[seen[1]])[1]],
+    };
+  }
+
+  /** Bring a place of the text into sight; where it folds, it and its neighbors have rows. */
+  lookAt(side, place) {
+    const column = this.sides[side];
+    column.lookAt(place);
+    this.update();
+    bringToMiddle(column.item(column.all[place]));
   }
 
   drawAcross() {

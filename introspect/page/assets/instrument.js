@@ -5,8 +5,10 @@ import { choice } from "./controls.js";
 import { announce, element, figure, headName, quoted } from "./dom.js";
 import { headStrip } from "./head-strip.js";
 import { layerPlayback } from "./layer-playback.js";
+import { bringAllIn, listMap, mapped } from "./minimap.js";
 import { signed } from "./numbers.js";
 import { largestOf } from "./patterns.js";
+import { beforeFrame, onWidth } from "./plot.js";
 import { rankedPairs } from "./ranked-pairs.js";
 import { RENORMALIZED, selectionOf } from "./selection.js";
 import { pictureButtons, sentencePicture } from "./sentence-picture.js";
@@ -53,9 +55,16 @@ class Instrument {
     this.reading = element("p", { class: "live", "aria-live": "polite" });
     this.legend = element("p", { class: "strip-legend" });
     this.ranked = rankedPairs(record, (row, head) => this.change({ row, head }));
+    this.frame = element("div", { class: "instrument-text" }, [this.words.root, this.reading]);
+    this.map = listMap({
+      list: this.words.root,
+      frame: this.frame,
+      items: () => this.words.sides()[this.counted ?? "key"].words,
+      strengths: () => Array.from(this.counts ?? [], (share) => share / this.scale),
+    });
     section.replaceChildren(
       element("div", { class: "instrument" }, [
-        element("div", { class: "instrument-text" }, [this.words.root, this.reading]),
+        mapped(this.frame, this.map),
         element("div", { class: "instrument-heads" }, [
           this.strip.root,
           this.measureControl(),
@@ -69,6 +78,8 @@ class Instrument {
     section.addEventListener("keydown", (event) => this.onKey(event));
     selection.listeners.add((changed) => this.follow(changed));
     this.update();
+    // Of another width the lines of a text end elsewhere.
+    onWidth(this.words.root, () => this.bringIn(["query", "key"]));
   }
 
   measureControl() {
@@ -147,6 +158,16 @@ class Instrument {
     this.pointed = null;
     this.pointedHead = null;
     this.update(isOfPair(changed));
+    this.bringIn(["query", "key"].filter((side) => side in changed));
+  }
+
+  /** Bring chosen words of a long text into its frame: together, or if they are far apart the first. */
+  bringIn(chosen) {
+    const sides = this.words.sides();
+    const words = chosen
+      .filter((side) => this.selection[side] !== null)
+      .map((side) => sides[side].words[sides[side].groupOf[this.selection[side]]]);
+    if (words.length > 0) beforeFrame(this, () => bringAllIn(words, this.frame));
   }
 
   /** First the word that attends, then the word attended to; with Shift, another that attends. */
@@ -241,6 +262,8 @@ class Instrument {
     const chosen = pointed ? [pointed.token] : [first, ...(isColumn ? [] : selection.pins)];
     const groups = [...new Set(chosen.filter((one) => one !== null).map((t) => own.groupOf[t]))];
     const shares = this.sharesOf(row, head, groups, sides, isColumn);
+    Object.assign(this, { counts: shares, counted: side });
+    this.map.draw();
     const other = isColumn && !this.isSelf ? null : selection.key;
     const isPair = !pointed && !isColumn && other !== null;
     this.words.show({

@@ -9,7 +9,8 @@ import { LayerState, SIDES, WAYS } from "./layer-state.js";
 import { LayerTable } from "./layer-table.js";
 import { LayerWords } from "./layer-words.js";
 import { readLink, writeLink } from "./link.js";
-import { onWidth } from "./plot.js";
+import { bringAllIn, listMap, mapped } from "./minimap.js";
+import { beforeFrame, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme } from "./theme.js";
 import { tokenColumn, walkWithArrows } from "./tokens.js";
@@ -41,13 +42,19 @@ class LayerView {
     this.text = element("div", { class: "layer-text" });
     this.reading = element("p", { class: "reading", "aria-live": "polite" });
     this.place = element("div", { class: "layer-scroller" }, this.table.root);
+    this.map = listMap({
+      list: this.table.root,
+      frame: this.place,
+      items: () => this.table.lines.map(({ root }) => root),
+      strengths: () => this.table.lines.map(({ index }) => this.strongest(index)),
+    });
     this.legend = element("div", { class: "layer-legend" });
     this.note = element("p", { class: "matrix-note" });
     section.append(
       element("div", { class: "controls" }, this.controls()),
       this.text,
       this.reading,
-      this.place,
+      mapped(this.place, this.map),
       this.legend,
       this.note,
     );
@@ -80,7 +87,8 @@ class LayerView {
     this.headSelect.value = String(state.head);
     this.combineSelect.value = state.combine;
     if (this.weights) this.weights.querySelector("select").value = state.weights;
-    this.textButtons[state.token]?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const button = this.textButtons[state.token];
+    if (button) beforeFrame(this, () => bringAllIn([button], this.text));
   }
 
   controls() {
@@ -203,6 +211,7 @@ class LayerView {
     const largest = Math.max(0, ...this.bests.map((best, row) => this.values[row][best] ?? 0));
     this.largest = state.isToLargest ? largest || 1 : 1;
     this.table.show(this.values, this.bests, this.largest);
+    this.map.draw();
     const { leftOut } = state;
     if (leftOut.length > 0) {
       this.table.showRest(this.values.map((line, row) => numbers.share(row, leftOut, line)));
@@ -215,6 +224,11 @@ class LayerView {
     this.markText();
     this.showWords();
     this.point(null);
+  }
+
+  /** The largest of a token's numbers over the layers, as a share of what is colored in full. */
+  strongest(index) {
+    return Math.max(0, ...this.values.map((layer) => layer[index] || 0)) / this.largest;
   }
 
   showWords() {

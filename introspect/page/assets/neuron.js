@@ -4,6 +4,7 @@ import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { columnHeadings, namesAxis, paperLayout, rowsAndOne } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
+import { listMap, mapped } from "./minimap.js";
 import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -65,10 +66,11 @@ export async function mountNeuronView(section, style, record) {
     stepColumn("q × k", "by dimension", places.products),
     ...numbers.map(({ title, list }) => stepColumn(title, NOTES[title], list)),
   ]);
+  const map = keyMap();
   section.append(
     element("div", { class: "controls" }, [...focus.controls, sort.root, save]),
     caption,
-    body,
+    mapped(body, map),
     note,
   );
   onWidth(places.keys, show);
@@ -93,6 +95,7 @@ export async function mountNeuronView(section, style, record) {
   function show() {
     save.hidden = !focus.isHere(caption, body);
     if (save.hidden) return;
+    map.draw();
     const { query, keys, scores, weights, dims } = parts();
     const ordered = (vector) => dims.map((dimension) => vector[dimension]);
     const products = keys.map((key) => dims.map((d) => query[d] * key[d]));
@@ -109,6 +112,12 @@ export async function mountNeuronView(section, style, record) {
     const token = record.queries.labels[focus.token];
     caption.textContent = `${focus.name}: how ${quoted(token)} weighs the others.`;
     note.textContent = relation(dots, scores);
+  }
+
+  /** Of a long text, where the keys with weight are. */
+  function keyMap() {
+    const items = [...names.list.children];
+    return listMap({ list: names.list, items: () => items, strengths: () => focus.weights() });
   }
 
   function wholeFigure() {

@@ -36,6 +36,22 @@ export function draw(target, traces, { x, y, width, height, shapes = [] }) {
 }
 
 const measurements = new Set();
+const waiting = new Map();
+
+/**
+ * Before the next frame, once: what asks where things stand waits until all views have changed, as
+ * each asking lays the whole page out.
+ */
+export function beforeFrame(owner, act) {
+  if (waiting.size === 0) requestAnimationFrame(actNow);
+  waiting.set(owner, act);
+}
+
+function actNow() {
+  const acts = [...waiting.values()];
+  waiting.clear();
+  for (const act of acts) act();
+}
 
 /** Call back with the element's width now and whenever it changes. */
 export function onWidth(target, callback) {
@@ -53,6 +69,7 @@ export function onWidth(target, callback) {
 
 /** Measure at once: a page that is printed does not wait. */
 export function measureAll() {
+  actNow();
   for (const one of measurements) {
     if (one.target.isConnected) one.measure();
     else measurements.delete(one);

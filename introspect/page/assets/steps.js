@@ -3,6 +3,7 @@ import { element, escaped, figure, quoted, shortened } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { columnHeadings, namesAxis, paperLayout, rowsAndOne } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
+import { listMap, mapped } from "./minimap.js";
 import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -50,7 +51,9 @@ export async function mountStepsView(section, style, record) {
     ]),
     stepColumn("Length", "of weight × value", shares),
   ]);
-  section.append(element("div", { class: "controls" }, [...focus.controls, save]), caption, body);
+  const map = keyMap();
+  const controls = element("div", { class: "controls" }, [...focus.controls, save]);
+  section.append(controls, caption, mapped(body, map));
   onWidth(places.values, show);
   onTheme(show);
   focus.mark();
@@ -70,6 +73,7 @@ export async function mountStepsView(section, style, record) {
   function show() {
     save.hidden = !focus.isHere(caption, body);
     if (save.hidden) return;
+    map.draw();
     const { weight, score, contributions, output } = parts();
     const sum = output.map((_, d) => contributions.reduce((all, vector) => all + vector[d], 0));
     const largest = largestOf(contributions, [sum]);
@@ -93,6 +97,12 @@ export async function mountStepsView(section, style, record) {
       : `The model’s own output differs by at most ${quantity(difference)}.`;
     const token = record.queries.labels[focus.token];
     caption.textContent = `While it reads ${quoted(token)}, head ${focus.name} matches it with every key.`;
+  }
+
+  /** Of a long text, where the keys with weight are. */
+  function keyMap() {
+    const items = [...names.list.children];
+    return listMap({ list: names.list, items: () => items, strengths: () => focus.weights() });
   }
 
   function wholeFigure() {

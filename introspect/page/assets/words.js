@@ -2,7 +2,7 @@
 import { arcLayer, drawArcs } from "./arcs.js";
 import { element, figure, runsLeft } from "./dom.js";
 import { decimal } from "./numbers.js";
-import { onWidth } from "./plot.js";
+import { beforeFrame, onWidth } from "./plot.js";
 import { groupsOf, labelOf } from "./shares.js";
 import { lineMoves } from "./words-walk.js";
 
@@ -11,6 +11,9 @@ const LEAST_WRITTEN = 0.02;
 // On so many lines all arcs are drawn; over more only the strongest, or they would cover the words.
 const FEW_LINES = 3;
 const MOST_ARCS = 5;
+
+// A comma or a full stop is narrower than its number, which would touch that of the word before it.
+const MARK = /^\p{P}$/u;
 
 /** How much room a text leaves its lines: less, the longer it is. */
 const SIZES = [
@@ -73,7 +76,7 @@ export function sentenceWords(record, style, acts) {
       word.classList.toggle("sought", word === words[key] && !isChosen);
       if (isSettled) word.setAttribute("aria-pressed", String(isChosen || word === words[key]));
     }
-    connect();
+    beforeFrame(root, connect);
   }
 
   function nameOf(word, share, { verb }) {
@@ -198,10 +201,11 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     "data-role": role,
     "data-kind": isSpecial ? "special token" : null,
     "data-unknown": isUnknown ? "true" : null,
+    "data-mark": MARK.test(label) ? "true" : null,
     "aria-pressed": "false",
   });
   // Words of one language keep their order in the other's line; pieces of words stand apart.
-  const tag = isWord ? "span" : "bdi";
+  const tag = role === "differs" ? "em" : isWord ? "span" : "bdi";
   made.append(
     element(tag, { class: "word-text" }, label),
     element("small", { "aria-hidden": "true" }),

@@ -80,6 +80,49 @@ def test_tokens_that_differ_are_marked_and_named(open_page):
     assert page.locator(".compare-row th[data-differs]").all_inner_texts() == ["really", "not"]
 
 
+def words_of(page, side: int):
+    return page.locator(".compare-texts .words-block").nth(side)
+
+
+@pytest.mark.browser
+def test_words_of_both_texts_are_chosen_from_with_one_choice(open_page):
+    a, b = record_of(TIRED), record_of(WIDE, seed=1)
+    page = open_page(compare_view(a, b, head=(1, 1)).to_html())
+    words_of(page, 1).locator('[data-label="was"]').click()
+    words_of(page, 1).locator('[data-label="Ann"]').click()
+    labels = list(a.tokens)
+    was, ann = labels.index("was"), labels.index("Ann")
+    selection = page.get_attribute("html", "data-selection")
+    assert selection.endswith(f".q{was}.k{ann}")
+    layer, head = int(selection[1]), int(selection[3])
+    top = page.locator('[data-element="instrument"] .word[aria-pressed="true"]')
+    assert sorted(top.evaluate_all("all => all.map((n) => n.dataset.label)")) == ["Ann", "was"]
+    for side, record in enumerate((a, b)):
+        pressed = words_of(page, side).locator('[aria-pressed="true"]')
+        assert pressed.count() == 2
+        name = words_of(page, side).locator('[data-label="Ann"]').get_attribute("aria-label")
+        assert name.endswith(f"gets {record.attentions[layer, head, was, ann]:.2f}")
+    assert reading(page).startswith("“was” → “Ann”: A ")
+    # What is chosen above is chosen in both.
+    page.locator('[data-element="instrument"] [data-label="tired"]').click()
+    chosen = [words_of(page, side).locator(".chosen .word-text") for side in (0, 1)]
+    assert [one.inner_text() for one in chosen] == ["tired", "wide"]
+
+
+@pytest.mark.browser
+def test_a_word_that_only_the_other_text_has_is_chosen_there(open_page):
+    a, b = record_of(TIRED), record_of(LONGER, seed=1)
+    page = open_page(compare_view(a, b).to_html())
+    before = page.get_attribute("html", "data-selection")
+    words_of(page, 1).locator('[data-label="not"]').click()  # a third word begins a new pair
+    assert words_of(page, 1).locator(".chosen .word-text").inner_text() == "not"
+    assert "“not” is only in B" in reading(page)
+    assert words_of(page, 0).locator('[data-label="not"]').count() == 0
+    assert page.get_attribute("html", "data-selection").split(".")[0] == before.split(".")[0]
+    stops = page.locator('.compare-texts [tabindex="0"]')
+    assert stops.count() == 2
+
+
 @pytest.mark.browser
 def test_a_token_says_its_changes_the_largest_first(open_page):
     a, b = record_of(TIRED, layers=1, heads=1), record_of(WIDE, layers=1, heads=1)
