@@ -41,7 +41,11 @@ from .runs import CacheOptions as CacheOptions
 from .runs import ProbeRun as ProbeRun
 from .runs import RayOptions as RayOptions
 from .runs import SavedAttention as SavedAttention
+from .runs import atlas as atlas
 from .runs import probe as probe
+from .studies.atlas import Atlas as Atlas
+from .studies.atlas import HeadCard as HeadCard
+from .studies.atlas import RuleText as RuleText
 from .studies.causal import BeforeAfter as BeforeAfter
 from .studies.causal import CausalEffects as CausalEffects
 from .studies.causal import CausalStudy as CausalStudy

@@ -46,7 +46,7 @@ PUBLIC = (
 INTERNAL = {
     "introspect.data": "Cases Content as_cases check_unchanged is_file_of_cases state_of_inputs",
     "introspect.runs": "CAUSAL_KIND HEADS_KIND HeadOptions WorkerOptions "
-    "causal_folder heads_folder is_page",
+    "atlas_lines causal_folder heads_folder is_page",
     "introspect.interventions": "Ablations HeadsByLayer NEEDS_REFERENCE checked_kind "
     "heads_by_layer module_of names_of_heads patched run_parts",
     "introspect.studies.causal": "LEVEL MEDIATED MEDIATORS SMALLEST SMALLEST_RATIO VERDICTS "

@@ -296,11 +296,35 @@ def qwen2_audio() -> Made:
     return tf.Qwen2AudioForConditionalGeneration, config, inputs
 
 
+def llama4() -> Made:
+    """Two pictures in one text, and an eager function of its own for their tower."""
+    config = tf.Llama4Config(
+        text_config={
+            **_WORDS,
+            "num_local_experts": 2,
+            "num_experts_per_tok": 1,
+            "intermediate_size_mlp": 48,
+            "attention_chunk_size": 8,
+        },
+        vision_config={
+            **_SIGHT,
+            "intermediate_size": 128,
+            "patch_size": 4,
+            "vision_output_dim": 32,
+            "projector_input_dim": 32,
+            "projector_output_dim": 32,
+        },
+        image_token_index=PICTURE,
+    )
+    inputs = {**text(8), "pixel_values": pictures(2, 3, 16, 16)}
+    return tf.Llama4ForConditionalGeneration, config, inputs
+
+
 MADE: dict[str, Callable[[], Made]] = {
     each.__name__: each
     for each in (
         llava, gemma3, clip, mllama, blip, blip_questions, blip2, blip2_t5, idefics, idefics2,
-        qwen2_vl, qwen2_5_vl, git, qwen2_audio,
+        qwen2_vl, qwen2_5_vl, git, qwen2_audio, llama4,
     )
 }  # fmt: skip
 
@@ -330,19 +354,23 @@ def eager_replaced(
 
     None of our code takes part in what an eager model then computes.
     """
-    name = "eager_attention_forward"
     files = {sys.modules[type(part).__module__] for part in model.modules()}
-    own = {file: getattr(file, name) for file in files if hasattr(file, name)}
+    own = {
+        (file, name): getattr(file, name)
+        for file in files
+        for name in ("eager_attention_forward", "vision_eager_attention_forward")
+        if hasattr(file, name)
+    }
 
     def replaced(function: Callable[..., Computed]) -> Callable[..., Computed]:
         return lambda module, *args, **kwargs: change(module, function(module, *args, **kwargs))
 
     try:
-        for file, function in own.items():
+        for (file, name), function in own.items():
             setattr(file, name, replaced(function))
         yield
     finally:
-        for file, function in own.items():
+        for (file, name), function in own.items():
             setattr(file, name, function)
 
 

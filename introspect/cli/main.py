@@ -11,7 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 import typer.core
 
-from introspect.cli import pages, sets, studies
+from introspect.cli import corpus, pages, sets, studies
 from introspect.deprecated import renamed_arguments
 from introspect.errors import IntrospectError
 
@@ -77,6 +77,7 @@ for _command in (
     pages.compare,
     sets.cases,
     sets.probe,
+    corpus.atlas,
     studies.heads,
     studies.lens,
     studies.causal,

@@ -23,13 +23,13 @@ from introspect.cli.shared import (
     files_read,
     folder_out,
     inputs_of,
+    layer_numbers,
     load,
     named_columns,
     print_table,
     show_notices,
     writing,
 )
-from introspect.errors import InputError
 from introspect.io import STDOUT, check_destination, check_folder
 
 
@@ -209,7 +209,7 @@ def probe(
         options = WorkerOptions(
             weights=weights,  # type: ignore[arg-type]  # checked there
             segment=segment,
-            layers=None if layers is None else tuple(_numbers(layers)),
+            layers=None if layers is None else tuple(layer_numbers(layers)),
             long=long,  # type: ignore[arg-type]
             limits=limits,
         )
@@ -231,7 +231,7 @@ def probe(
         analyzers=analyzer,
         segment=segment,
         weights=weights,  # type: ignore[arg-type]  # checked there
-        layers=None if layers is None else _numbers(layers),
+        layers=None if layers is None else layer_numbers(layers),
         long=long,  # type: ignore[arg-type]  # checked there
         null_model=null_model,
         save_attention=save_attention,  # type: ignore[arg-type]  # checked there
@@ -267,17 +267,6 @@ def probe(
 def _words(given: str) -> tuple[str, ...]:
     """Return the words that ``he, she`` names."""
     return tuple(word for part in given.split(",") if (word := part.strip()))
-
-
-def _numbers(given: str) -> list[int]:
-    """Return the numbers that ``0-5,7`` names."""
-    numbers: list[int] = []
-    for part in given.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or not (last or first).isdigit():
-            raise InputError(f"Expected layers as 0-5 or 3,4, got {given!r}.")
-        numbers += range(int(first), int(last or first) + 1)
-    return sorted(set(numbers))
 
 
 def doctor(

@@ -120,6 +120,17 @@ def files_read(arguments: dict[str, Any]) -> list[str | Path]:
     return [*(place for place in named if place is not None), *arguments.get("files", ())]
 
 
+def layer_numbers(given: str) -> list[int]:
+    """Return the numbers that ``0-5,7`` names."""
+    numbers: list[int] = []
+    for part in given.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise InputError(f"Expected layers as 0-5 or 3,4, got {given!r}.")
+        numbers += range(int(first), int(last or first) + 1)
+    return sorted(set(numbers))
+
+
 def load(
     name: str,
     *,

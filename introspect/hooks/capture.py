@@ -94,6 +94,7 @@ def capture(
             "attention is computed. Leave `rows` out to have the other parts."
         )
     chosen = checked_rows(rows, arguments)
+    observation.check_has_rows()
     try:
         watcher = RowWatcher(
             chosen, observation.has_rows, observation.see, length=num_tokens(arguments)

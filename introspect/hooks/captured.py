@@ -165,8 +165,8 @@ def held_to_the_model(
         CaptureError: the output is another one, so the attention is not that of the model.
     """
     with torch.no_grad(), borrowed_attention(module):
-        plain = list(_tensors(ran(module, arguments)))
-    difference = _largest(iter(plain), _tensors(captured.output))
+        plain = list(_of_text(_tensors(ran(module, arguments)), arguments))
+    difference = _largest(iter(plain), _of_text(_tensors(captured.output), arguments))
     if difference is None:
         return captured
     largest = max(1.0, *(float(each.nan_to_num().abs().max()) for each in plain))
@@ -245,6 +245,19 @@ def _largest(a: Iterator[torch.Tensor], b: Iterator[torch.Tensor]) -> float | No
             return None
         differences.append(float((x.double() - y.double()).abs().max()) if x.numel() else 0.0)
     return largest_of(differences)
+
+
+def _of_text(
+    tensors: Iterator[torch.Tensor], arguments: Mapping[str, Any]
+) -> Iterator[torch.Tensor]:
+    """Yield results without those of padding, which attends to no key before it.
+
+    For a row without a key each implementation returns something else.
+    """
+    mask = arguments.get("attention_mask")
+    for tensor in tensors:
+        is_by_token = torch.is_tensor(mask) and mask.ndim == 2 and tensor.shape[:2] == mask.shape
+        yield tensor[mask.bool()] if is_by_token else tensor  # type: ignore[union-attr]
 
 
 # What a model returns beside its results, or only if it is asked.

@@ -231,11 +231,16 @@ def own_eager(module: nn.Module) -> Callable[..., Attended]:
     """
     for cls in type(module).__mro__:
         forward = cls.__dict__.get("forward")
-        places = [getattr(inspect.unwrap(forward), "__globals__", {})] if forward else []
+        plain = inspect.unwrap(forward) if forward else None
+        # A file may have one for each of its towers (Llama 4): its code names the one it takes.
+        code = getattr(plain, "__code__", None)
+        named = [] if code is None else [n for n in code.co_names if n.endswith(_EAGER_NAME)]
+        places = [getattr(plain, "__globals__", {})] if forward else []
         places.append(getattr(sys.modules.get(cls.__module__), "__dict__", {}))
         for place in places:
-            if function := place.get(_EAGER_NAME):
-                return function  # type: ignore[no-any-return]
+            for name in (*named, _EAGER_NAME):
+                if function := place.get(name):
+                    return function  # type: ignore[no-any-return]
     raise CaptureError(
         f"Expected an eager attention function beside {type(module).__name__}, but "
         f"{type(module).__module__} has none named {_EAGER_NAME}. "

@@ -16,7 +16,7 @@ from torch import nn
 from introspect.changes import Changes, lock
 from introspect.hooks.interface import AttentionCall, uses_interface
 from introspect.hooks.loans import hook_before
-from introspect.hooks.towers import Towers, find_towers, sense_of
+from introspect.hooks.towers import Towers, attends, find_towers, sense_of
 from introspect.hooks.unwrapping import models_inside
 
 # An attention module attends to another sequence if it received one of these arguments.
@@ -119,6 +119,9 @@ class Numbering:
             hook_before(changes, self._packed, self._note_fresh)
         for tower in () if self.towers is None else self.towers.others:
             hook_before(changes, tower.tops[:1], partial(self._note_run, tower.name))
+            # Some call what is in a tower, and not the tower.
+            inner = [module for module in tower.modules() if attends(module)]
+            hook_before(changes, inner, partial(self._note_part, tower.name))
         if begun is not None:
             hook_before(changes, self._wholes(), partial(self._begin, begun))
 
@@ -212,6 +215,8 @@ class Numbering:
     def _source(self, tower: str | None) -> str:
         """Return what the keys of a tower's cross-attention are of: what ran before it."""
         assert self.towers is not None
+        if tower is not None and "modal" in tower:  # it stands beside one of the other kind
+            return "text" if sense_of(tower) else self.towers.source
         before = [each for each in self._order if each != tower]
         if not before:
             return self.towers.source
@@ -260,6 +265,10 @@ class Numbering:
     def _note_run(self, name: str, *_: Any) -> None:
         if threading.get_ident() == self._thread:
             self.runs[name] = self.runs.get(name, 0) + 1
+
+    def _note_part(self, name: str, *_: Any) -> None:
+        if threading.get_ident() == self._thread:
+            self.runs.setdefault(name, 1)
 
     def _layer_number(self, module: nn.Module, seen: list[int]) -> int:
         """Return the module's own number, or its index in the order of calls if it has none.

@@ -54,6 +54,11 @@ class AttentionLayout:
     modules: Mapping[tuple[str, int], nn.Module] = field(default_factory=dict)
 
     @property
+    def heads_of_text(self) -> dict[tuple[str, int], HeadCount]:
+        """The number of heads of each attention that a run on a text alone computes."""
+        return {place: n for place, n in self.heads.items() if place not in self.beside}
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of attention that the model has."""
         return tuple(dict.fromkeys(kind for kind, _ in self.heads))

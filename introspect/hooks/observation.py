@@ -318,6 +318,18 @@ class Observation:
                 added = self._chosen_heads(name, parts[name]).to(layers[-1].dtype)
                 layers[-1] = torch.cat([layers[-1], added], dim=-1)
 
+    def check_has_rows(self) -> None:
+        """Raise an error if rows are asked for of a kind whose queries are no words.
+
+        Raises:
+            SelectionError: they are the patches of a picture, or what an encoder reads.
+        """
+        if self._kind == "encoder" or (self._kind and not self._numbering.is_main(self._kind)):
+            raise SelectionError(
+                f"Expected `rows` of the words that the model reads last, got kind={self._kind!r}, "
+                "whose queries are others. Leave `rows` out, and choose of the whole pattern."
+            )
+
     def check_rows(self) -> None:
         """Raise an error if no row was computed beside: the model computes attention by itself.
 

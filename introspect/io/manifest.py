@@ -22,12 +22,15 @@ SHARDS = "shards"
 _RANDOM = re.compile(r"random-weights-\d+")
 #: The folder of saved attention.
 ATTENTION = "attention"
-# What runs write in the folders within theirs: shards, batches of saved attention, and indexes.
+#: The folder of an atlas with a page for each head.
+CARDS = "heads"
+# What runs write in the folders within theirs: shards, batches of saved attention, indexes, pages.
 _WORK = re.compile(
     r"\d{6}-[0-9a-f]{12}\.safetensors|\d{6}-\d{5,}\.safetensors|manifest\.jsonl|index\.jsonl"
+    r"|L\d+H\d+\.html"
 )
 # What runs write in their own folders. A manifest that names something else was not written by one.
-_RESULT = re.compile(r"[a-z][a-z_]*\.(parquet|csv|jsonl?|html)|" + f"{SHARDS}|{ATTENTION}")
+_RESULT = re.compile(r"[a-z][a-z_]*\.(parquet|csv|jsonl?|html)|" + f"{SHARDS}|{ATTENTION}|{CARDS}")
 # The files of a probe by version 0.1.0, whose manifest does not name them.
 _OF_0_1_0 = (
     "heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "summary.json", "report.html",
@@ -37,7 +40,7 @@ _OF_0_1_0 = (
 
 
 def kind_of_run(run: dict[str, Any]) -> str:
-    """Return the kind of a run: ``probe``, ``causal`` or ``heads``."""
+    """Return the kind of a run: ``probe``, ``causal``, ``heads`` or ``atlas``."""
     return str(run["plan"].get("kind", "probe"))
 
 

@@ -17,7 +17,16 @@ from types import MappingProxyType
 from introspect.errors import OutputError
 from introspect.io.destinations import PASSING, check_own, is_half, shown, unwritable
 from introspect.io.files import put
-from introspect.io.manifest import ATTENTION, PLAN, SHARDS, files_of, is_random, is_work, read_run
+from introspect.io.manifest import (
+    ATTENTION,
+    CARDS,
+    PLAN,
+    SHARDS,
+    files_of,
+    is_random,
+    is_work,
+    read_run,
+)
 
 # Results that are complete; a run that is stopped while they are put in place leaves some of them.
 FINISHED = f"{PASSING}finished"
@@ -38,7 +47,7 @@ def check_entry(path: Path) -> None:
         OutputError: it is a link, a FIFO, … that the run did not make.
     """
     mode = os.lstat(path).st_mode
-    is_of_work = path.name in (SHARDS, ATTENTION) or is_random(path.name)
+    is_of_work = path.name in (SHARDS, ATTENTION, CARDS) or is_random(path.name)
     if not (stat.S_ISDIR(mode) and is_of_work):
         if stat.S_ISLNK(mode):
             raise OutputError(
@@ -93,7 +102,7 @@ def _retire(folder: Path, names: Iterable[str], retired: Path) -> None:
     # The plan goes last: without it, files left by a stop would belong to no run.
     for name in sorted(names, key=lambda name: (name == PLAN, name)):
         path = folder / name
-        if name in (SHARDS, ATTENTION):
+        if name in (SHARDS, ATTENTION, CARDS):
             _remove_work(path)
         elif os.path.lexists(path) and not os.path.lexists(retired / name):
             path.rename(retired / name)

@@ -2,6 +2,7 @@
 from .bundle import template as template
 from .codec import LARGEST_DENSE as LARGEST_DENSE
 from .codec import kept_of as kept_of
+from .codec import sequence_json as sequence_json
 from .document import FRAME_HEIGHT as FRAME_HEIGHT
 from .document import Document as Document
 from .document import Instrument as Instrument

@@ -169,7 +169,7 @@ def _hash(script: str) -> str:
 STYLES = (
     "base", "words", "instrument", "minimap", "tables", "chapters", "controls", "tokens", "grid",
     "matrix", "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
-    "coreference", "cases", "image", "drawn", "frame", "print",
+    "coreference", "cases", "image", "atlas", "drawn", "frame", "print",
 )  # fmt: skip
 
 

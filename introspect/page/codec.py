@@ -230,13 +230,14 @@ def record_json(
         },
         "methods": {name: _method_json(record, name, parts.get(name)) for name in methods},
         "seen": _seen_json(record),
-        "queries": _sequence_json(record.queries),
+        "queries": sequence_json(record.queries),
         # Self-attention has one sequence on both sides.
-        "keys": None if record.keys == record.queries else _sequence_json(record.keys),
+        "keys": None if record.keys == record.queries else sequence_json(record.keys),
     }
 
 
-def _sequence_json(sequence: TokenSequence) -> dict[str, Any]:
+def sequence_json(sequence: TokenSequence) -> dict[str, Any]:
+    """Return what the scripts need of the tokens of a text."""
     return {
         "labels": [visible(token) for token in sequence.tokens],
         "words": list(sequence.word_ids),

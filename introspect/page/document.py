@@ -37,6 +37,9 @@ from introspect.records import METHODS, AttentionRecord
 FRAME_HEIGHT = 640
 
 
+#: The kinds of views that draw without Plotly.
+WITHOUT_PLOTLY = frozenset({"atlas", "head-card"})
+
 _HTML = '<html lang="en">'
 
 
@@ -375,8 +378,8 @@ class Document:
     def to_html(self) -> str:
         """Return the whole page as HTML."""
         boot, script = read_asset("boot.js"), bundle(frozenset(self._kinds))
-        # A page without views draws nothing.
-        plotly = plotly_source() if self._sections else ""
+        # A page whose views draw nothing with it has no Plotly.
+        plotly = plotly_source() if self._kinds - WITHOUT_PLOTLY else ""
         policy = policy_for(*filter(None, (boot, script, plotly)))
         weights = [encode(record.attentions.numpy()) for record in self._records]
         parts = [

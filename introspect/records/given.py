@@ -62,6 +62,8 @@ def read_patterns(given: Any, kind: str) -> Patterns:
     present = {name: value for name, value in held.items() if value is not None and len(value)}
     if not present:
         raise RecordError(f"Expected an output with attentions, got one without: {_NO_WEIGHTS}")
+    if kind == "self" and kind not in present:
+        kind = getattr(held, "main", kind)  # of several towers that of the words is meant
     if kind not in present:
         raise RecordError(
             f"Expected {kind} attention in the output, but it has only "

@@ -2,6 +2,8 @@
 from .cache import CacheOptions as CacheOptions
 from .causal import CAUSAL_KIND as CAUSAL_KIND
 from .causal import causal_folder as causal_folder
+from .corpus_atlas import atlas as atlas
+from .corpus_atlas import atlas_lines as atlas_lines
 from .estimate import Estimate as Estimate
 from .estimate import estimate as estimate
 from .heads import HEADS_KIND as HEADS_KIND

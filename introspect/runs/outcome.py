@@ -242,12 +242,12 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
         place: where results are until all of them are written.
     """
     if outcome.findings is not None:
-        _write_table(place, "heads", outcome.findings.scores.heads)
+        write_table(place, "heads", outcome.findings.scores.heads)
         write_evidence(place, outcome.findings.scores, outcome.labels)
         if outcome.findings.pairs is not None:
             _write_csv(place / "minimal_pairs.csv", outcome.findings.pairs.table)
     for name, table in outcome.tables.items():
-        _write_table(place, name, table)
+        write_table(place, name, table)
         if name == "similarity":
             _write_csv(place / "clusters.csv", outcome.gathered.analyzers[name].map())
     if outcome.relations is not None:
@@ -274,7 +274,8 @@ def write_evidence(place: Path, scores: Scores, labels: pd.DataFrame | None = No
     _write_csv(place / "held_out.csv", held_out)
 
 
-def _write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """Write a table as Parquet and as CSV."""
     with replacing(folder / f"{name}.parquet") as place:
         table.to_parquet(place, index=False)
     _write_csv(folder / f"{name}.csv", table)
@@ -382,7 +383,7 @@ def finish(
                 worker=worker,
                 gathered=gathered,
                 null=[gather(one.store, one.entries) for one in null],
-                sample=_sample(worker, inputs, gathered),
+                sample=sample_of(worker, inputs, gathered),
                 options=options,
                 command=command,
                 timings={
@@ -409,7 +410,7 @@ def _name_results(folder: Path, place: Path) -> None:
     write_run(place, run["plan"], files, command=run["command"], version=run["introspect"])
 
 
-def _sample(worker: Worker, inputs: InputSet, gathered: Gathered) -> str:
+def sample_of(worker: Worker, inputs: InputSet, gathered: Gathered) -> str:
     """Return the first text with a result, as the model read it, to capture and certify."""
     kinds = ("memory", "not_finite")
     without = {(r.source, r.line) for r in gathered.rejects() if r.kind in kinds}

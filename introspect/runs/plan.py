@@ -17,7 +17,7 @@ from torch import nn
 from introspect.data import InputSet, fingerprint
 from introspect.errors import ModelError, OutputError
 from introspect.hooks import own_parameter
-from introspect.io import shown
+from introspect.io import check_version, read_run, remove_run, shown, write_run
 from introspect.models import Model
 from introspect.reporting import version_of_introspect
 from introspect.runs.worker import WorkerOptions
@@ -66,6 +66,31 @@ def make_plan(
     }
     plain_plan: Plan = json.loads(json.dumps(plan))
     return plain_plan
+
+
+def begin_run(
+    folder: Path, plan: Plan, work: Sequence[str], *, overwrite: bool, command: str | None
+) -> Mapping[str, int]:
+    """Write the plan, or check it against the existing one; return the permissions to keep.
+
+    Args:
+        folder: the folder of the run, which is held.
+        plan: everything that the results depend on.
+        work: the names of the folders within it that are written as the run goes.
+        overwrite: start again, even if the folder holds another run.
+        command: the command line.
+
+    Raises:
+        OutputError: the folder was begun with another plan or version, or cannot be written.
+    """
+    version = version_of_introspect()
+    if not overwrite and (run := read_run(folder)) is not None:
+        check_version(folder, run, version)
+        check_same(plan, run["plan"], folder)
+        return {}
+    modes = remove_run(folder)
+    write_run(folder, plan, work, command=command, version=version)
+    return modes
 
 
 def check_same(given: Mapping[str, Any], begun: Mapping[str, Any], folder: Path) -> None:

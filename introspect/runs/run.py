@@ -25,23 +25,18 @@ from introspect.io import (
     ATTENTION,
     SHARDS,
     check_destination,
-    check_version,
     claimed_folder,
     random_folder,
-    read_run,
-    remove_run,
-    write_run,
 )
 from introspect.models import BatchLimits, Model, load_text
 from introspect.models import null_model as random_weights
 from introspect.progress import ProgressLike, following
 from introspect.records import Weights
-from introspect.reporting import version_of_introspect
 from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.jobs import ENGINES, Job, Work
 from introspect.runs.outcome import finish
-from introspect.runs.plan import Plan, check_same, make_plan
+from introspect.runs.plan import Plan, begin_run, make_plan
 from introspect.runs.ray_engine import RayOptions
 from introspect.runs.rows import check_readable
 from introspect.runs.saved_attention import Precision
@@ -268,7 +263,8 @@ def probe(
         lanes = threads or default_lanes(loaded)
         worker = Worker(loaded, worker_options, places, lanes=lanes)
         tell.announce(reading.words)
-        modes = _begin(folder, plan, overwrite=overwrite, command=command)
+        kept = [SHARDS, ATTENTION] if plan["saved"] else [SHARDS]
+        modes = begin_run(folder, plan, kept, overwrite=overwrite, command=command)
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
@@ -310,16 +306,3 @@ def _cache_of(plan: Plan, cache: CacheOptions, folder: Path, inputs: Sequence[st
             "file."
         )
     return replace(cache, path=str(path), identity=identity_of(plan))
-
-
-def _begin(folder: Path, plan: Plan, *, overwrite: bool, command: str | None) -> Mapping[str, int]:
-    """Write the plan, or check it against the existing one; return the permissions to keep."""
-    version = version_of_introspect()
-    if not overwrite and (run := read_run(folder)) is not None:
-        check_version(folder, run, version)
-        check_same(plan, run["plan"], folder)
-        return {}
-    modes = remove_run(folder)
-    work = [SHARDS, ATTENTION] if plan["saved"] else [SHARDS]
-    write_run(folder, plan, work, command=command, version=version)
-    return modes

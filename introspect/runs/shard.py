@@ -159,8 +159,10 @@ class PerText:
         """Begin a new batch."""
         self._lengths = texts.lengths
         self._own = [self._kind() for _ in texts.sequences]
-        for own, tokens, item in zip(self._own, texts.sequences, texts.items, strict=True):
-            own.begin(Texts((tokens,), (item,), texts.embeddings))
+        ids = texts.ids or ("",) * len(texts)
+        of_each = zip(self._own, texts.sequences, texts.items, ids, strict=True)
+        for own, tokens, item, name in of_each:
+            own.begin(Texts((tokens,), (item,), texts.embeddings, (name,)))
 
     def see(self, layer: int, attentions: torch.Tensor) -> None:
         """Pass each analyzer the patterns of its text, without the padding."""

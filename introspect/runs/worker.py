@@ -16,7 +16,7 @@ from introspect.runs.batches import Long, Prepared, Segment, prepare
 from introspect.runs.cache import Cache, CacheOptions
 from introspect.runs.rows import Shard
 from introspect.runs.saved_attention import Precision
-from introspect.studies.registry import find_analyzer
+from introspect.studies.registry import ATLAS, find_analyzer
 from introspect.studies.runner import BatchRunner
 
 _DEFAULT_ANALYZERS = {"cases": "coreference", "sentences": "roles", "conllu": "syntax"}
@@ -95,7 +95,12 @@ def chosen_analyzers(names: Sequence[str] | str | None, inputs: InputSet) -> tup
     names = (names,) if isinstance(names, str) else names
     chosen = tuple(dict.fromkeys(names or (_DEFAULT_ANALYZERS[content],)))
     for name in chosen:
-        takes = find_analyzer(name).takes
+        if (kind := find_analyzer(name)) is ATLAS:
+            raise SelectionError(
+                f"Expected an analyzer of probes, got {name!r}, which has a command of its own. "
+                f"Run: introspect {name} FILE --out DIR."
+            )
+        takes = kind.takes
         if takes not in ("sentences", content):
             needed = "cases with a pronoun" if takes == "cases" else "trees in CoNLL-U"
             raise SelectionError(
@@ -156,4 +161,5 @@ class Worker:
             [prepared.encoded[i] for i in batch],
             [prepared.rows[i].item for i in batch],
             list(analyzers.values()),
+            [prepared.rows[i].id for i in batch],
         )

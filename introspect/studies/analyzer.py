@@ -35,6 +35,7 @@ class Texts:
         sequences: the tokens of each text, without padding.
         items: the item that accompanies each text: a case, a sentence of a treebank, or ``None``.
         embeddings: the input embeddings of the model that reads them, where they are known.
+        ids: the id of each text, where they have one.
 
     Raises:
         InputError: there is no text, or not one item for each text.
@@ -48,6 +49,7 @@ class Texts:
     sequences: tuple[TokenSequence, ...]
     items: tuple[Any, ...]
     embeddings: StaticEmbeddings | None = None
+    ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sequences or len(self.sequences) != len(self.items):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.errors import SelectionError
+from introspect.studies.atlas import ATLAS_KIND, AtlasAnalyzer
 from introspect.studies.coreference import CoreferenceAnalyzer
 from introspect.studies.heads import (
     PatternsAnalyzer,
@@ -67,6 +68,15 @@ ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
 )
 
 
+#: The analyzer of the command ``atlas``, which has no table for a probe.
+ATLAS = AnalyzerKind(
+    AtlasAnalyzer,
+    "what every head does: rules, distributions, vocabulary entries and examples",
+    takes="sentences",
+    options=("examples", "rules"),
+)
+
+
 def find_analyzer(name: str) -> AnalyzerKind:
     """Return the analyzer with this name.
 
@@ -77,6 +87,8 @@ def find_analyzer(name: str) -> AnalyzerKind:
         >>> find_analyzer("roles").takes
         'sentences'
     """
+    if name == ATLAS_KIND:
+        return ATLAS
     if name not in ANALYZERS:
         raise SelectionError(
             f"Expected an analyzer from {', '.join(sorted(ANALYZERS))}, got {name!r}."

@@ -82,7 +82,11 @@ class BatchRunner:
         self._projections: dict[tuple[str, int], Projection] | None = None
 
     def run(
-        self, encoded: Sequence[EncodedText], items: Sequence[Any], analyzers: Sequence[Any]
+        self,
+        encoded: Sequence[EncodedText],
+        items: Sequence[Any],
+        analyzers: Sequence[Any],
+        ids: Sequence[str] = (),
     ) -> tuple[str, float | None]:
         """Run one batch through the analyzers; return the route and the largest error.
 
@@ -90,6 +94,7 @@ class BatchRunner:
             encoded: the texts.
             items: what each text comes with: a case, a sentence of a treebank, or ``None``.
             analyzers: batch analyzers.
+            ids: the id of each text, where they have one.
 
         Raises:
             RuntimeError: the device has no memory left.
@@ -97,7 +102,7 @@ class BatchRunner:
             CaptureError: the model's attention is not over the tokens of the texts.
         """
         tokens = tuple(each.tokens for each in encoded)
-        texts = Texts(tokens, tuple(items), self._embeddings)
+        texts = Texts(tokens, tuple(items), self._embeddings, tuple(ids))
         module, inputs = self._inputs(encoded)
         if any(map(_takes_norms, analyzers)) and self._projections is None:
             self._projections = find_projections(*self._inputs(encoded[:1]))

@@ -15,6 +15,7 @@ from torch import nn
 import introspect as ix
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import attention_layout, capture, capture_generation, verify
+from tests import tokenizers_zoo
 from tests import towers_zoo as zoo
 from tests.closeness import assert_close
 
@@ -51,6 +52,7 @@ LAYERS: dict[str, dict[str, list[int]]] = {
     "qwen2_5_vl": {"vision": [0, 1], "text": [0, 1, 2]},
     "git": {"vision": [0, 1], "text": [0, 1, 2]},
     "qwen2_audio": {"audio": [0, 1], "text": [0, 1, 2]},
+    "llama4": {"vision": [0, 1], "text": [0, 1, 2]},
 }
 #: Where the modules of a kind stand; the numbers of its layers are in the place.
 PLACES = {
@@ -247,6 +249,65 @@ def test_a_tower_that_runs_twice_is_told_by_its_run():
     assert captured.attentions["vision"][0].shape[-1] == 16
     assert captured.attentions["vision#2"][0].shape[-1] == 4
     assert capture(model, both, kind="vision#2", layers=[1]).layers == {"vision#2": [1]}
+
+
+def test_padding_before_a_text_with_fewer_pictures_is_not_held_against_the_model():
+    model, _ = zoo.build("llava")
+    picture = [zoo.PICTURE] * 4
+    inputs = zoo.words([0, 0, 0, 0, 0, 5, *picture, 10, 11], [5, *picture, 12, *picture, 13, 14])
+    inputs["attention_mask"] = (inputs["input_ids"] != 0).long()
+    captured = capture(model, {**inputs, "pixel_values": zoo.pictures(3, 3, 16, 16)})
+    assert captured.certificate.max_output_difference < 1e-5
+    assert captured.attentions["vision"][0].shape[0] == 3
+    assert not captured.attentions["text"][2][0, :, 5:, :5].any()
+
+
+def test_rows_of_patches_are_refused():
+    model, inputs = zoo.build("llava")
+    with pytest.raises(SelectionError, match="`rows` of the words"):
+        capture(model, inputs, rows=[1], kind="vision")
+
+
+def test_a_model_of_pictures_is_read_and_studied_as_a_model_of_text():
+    words = [
+        "the",
+        "animal",
+        "did",
+        "not",
+        "cross",
+        "street",
+        "because",
+        "it",
+        "was",
+        "too",
+        "tired",
+        ".",
+        "mat",
+    ]
+    model = ix.load((zoo.build("mllama")[0], tokenizers_zoo.word_level(words)))
+    record = model.capture("the animal was tired .")
+    assert (model.kinds, record.kind, record.layers) == (("text",), "text", (0, 2))
+    assert model.capture("the animal .", kind="self", rows=[1]).kind == "text"
+    with pytest.raises(SelectionError, match=r"Expected kind='text' .* reads no picture here"):
+        model.capture("the animal .", kind="vision")
+    case = ix.CorefCase.from_words(
+        "the animal did not cross the street because it was tired .",
+        pronoun="it", antecedent="animal", distractors=["street"],
+    )  # fmt: skip
+    assert set(ix.score(model, [case]).heads["layer"]) == {0, 2}
+    assert set(ix.causal_effects(model, [case])["layer"]) == {0, 2}
+    importance = ix.head_importance(model, ["the animal was tired ."])
+    assert set(importance["layer"]) == {0, 2}
+
+
+def test_a_capture_of_several_towers_makes_a_record_of_the_words():
+    model, inputs = zoo.build("llava")
+    captured = capture(model, {name: value[:1] for name, value in inputs.items()})
+    tokens = [str(number) for number in range(9)]
+    record = ix.AttentionRecord.from_tensors(captured, tokens)
+    assert torch.equal(record.attentions[2], captured.attentions["text"][2][0])
+    patches = ix.AttentionRecord.from_tensors(captured, tokens[:5], kind="vision")
+    assert (patches.kind, patches.layers) == ("vision", (0, 1))
 
 
 def test_what_is_not_seen_is_said(runs):

@@ -268,3 +268,16 @@ def test_without_ray_the_message_has_the_command(given, model, tmp_path, monkeyp
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
     with pytest.raises(MissingExtraError, match=r"pip install .*\[ray\]"):
         ix.probe(model, given, tmp_path / "x", **CALL, **TWO)
+
+
+def test_an_atlas_of_two_actors_is_that_of_one_process(cluster, tmp_path):
+    texts = [case.text for case in sets.cases()][:40]
+    for name, engine in (("one", {}), ("two", TWO)):
+        ix.atlas(sets.model(), texts, tmp_path / name, shard_rows=8, examples=4, **engine)
+    one, two = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in files}
+        for name in ("one", "two")
+        for files in [[*(tmp_path / name).glob("*.parquet"), *(tmp_path / name).rglob("*.html")]]
+    )
+    assert len(one) > 12
+    assert one == two

@@ -34,11 +34,9 @@ def open_gates(module: nn.Module) -> dict[Place, torch.Tensor]:
         CaptureError: the model's attention cannot be observed.
     """
     weights = next(module.parameters())
-    layout = attention_layout(module)
     return {
         place: torch.ones(count.heads).to(weights)
-        for place, count in layout.heads.items()
-        if place not in layout.beside
+        for place, count in attention_layout(module).heads_of_text.items()
     }
 
 

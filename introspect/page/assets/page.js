@@ -37,7 +37,7 @@ function fail(error) {
 async function run(mounts) {
   const page = readPage();
   document.querySelector("main").prepend(element("div", { class: "tools" }, themeSwitch()));
-  if (page.sections.length > 0) await loadPlotly();
+  if (document.getElementById("plotly")) await loadPlotly();
   foldLeads();
   mountChapters();
   mountTables();

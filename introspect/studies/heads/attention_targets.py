@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
@@ -35,6 +34,7 @@ from introspect.studies.analyzer import (
     plus,
     ratio,
 )
+from introspect.studies.said_tokens import is_punctuation, said
 
 # The number of weights to process at a time: 1 MB in float32, which fits in a core's own cache.
 _AT_ONCE = 1 << 18
@@ -182,22 +182,9 @@ def _same_token(tokens: TokenSequence) -> torch.Tensor:
 def _punctuation(tokens: TokenSequence) -> list[bool]:
     """Mark tokens that consist only of characters of Unicode's category P."""
     return [
-        not is_special and _is_punctuation(_said(tokens, index))
+        not is_special and is_punctuation(said(tokens, index))
         for index, is_special in enumerate(tokens.special_tokens_mask)
     ]
-
-
-def _said(tokens: TokenSequence, index: int) -> str:
-    """Return the token's span of the text, without the markers that a vocabulary adds."""
-    (start, end), number = tokens.offsets[index], tokens.sequence_ids[index]
-    if number is None or start >= end or number >= len(tokens.texts):
-        return tokens.tokens[index]
-    return tokens.texts[number][start:end]
-
-
-def _is_punctuation(text: str) -> bool:
-    said = text.strip()
-    return bool(said) and all(unicodedata.category(character)[0] == "P" for character in said)
 
 
 def log2_up_to(length: int) -> torch.Tensor:

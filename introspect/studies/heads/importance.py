@@ -98,7 +98,7 @@ def head_importance(
         )
     first = loaded.run_plan(given[0], target=written[0], whole=True)
     name, passes = _loss_of(loaded, loss, first.inputs)
-    heads = {place: n.heads for place, n in attention_layout(loaded.module).heads.items()}
+    heads = {place: n.heads for place, n in attention_layout(loaded.module).heads_of_text.items()}
     by_text: list[Floats] = []
     with following(progress) as tell:
         for number, (text, target) in enumerate(zip(given, written, strict=True)):

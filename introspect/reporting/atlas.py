@@ -1,0 +1,433 @@
+"""The pages of an atlas: an index of all heads, and a page for each head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from introspect.page import Document, Section, sequence_json
+from introspect.records import Certificate, Head, TokenSequence
+from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, paragraphs
+from introspect.reporting.skeleton import Report, Skeleton
+from introspect.statistics import Claim
+from introspect.studies.atlas import (
+    BEYOND,
+    COVERAGE,
+    DISTANCE_BINS,
+    ENTROPY_BIN,
+    MEASURES,
+    RULE,
+    AtlasSums,
+    AtlasTables,
+    HeadSentences,
+)
+from introspect.text import counted, listed, percent, verb, whole
+
+# Tokens shown before and after what an example is about.
+_AROUND = 16
+# Heads of a rule that are named in the words of the index.
+_MOST_NAMED = 12
+# What the mean of a measure is called.
+_LABELS = {
+    "entropy": "entropy in bits",
+    "distance": "distance in tokens",
+    "special": "share to special tokens",
+    "self": "share to the token itself",
+    "previous": "share to the previous token",
+    "next": "share to the next token",
+    "first": "share to the first token",
+    "same_token": "share to the same token elsewhere",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasFindings:
+    """What the pages of an atlas are written from.
+
+    Args:
+        name: the name of the corpus.
+        read: what was read, in sentences.
+        tables: the tables.
+        sums: what they were made from.
+        texts: the tokens of the texts of the examples, by hash.
+        certificate: how attention was captured, and from which model.
+        num_tokens: the number of tokens read.
+        num_rejected: the number of rows without a result.
+        command: the command line.
+        heads: the heads that get a page.
+    """
+
+    name: str
+    read: tuple[str, ...]
+    tables: AtlasTables
+    sums: AtlasSums
+    texts: Mapping[int, TokenSequence]
+    certificate: Certificate
+    num_tokens: int
+    num_rejected: int
+    command: str | None
+    heads: tuple[Head, ...]
+
+    @cached_property
+    def claims(self) -> dict[Head, tuple[Claim, ...]]:
+        """The claims on each head, the first of which has its sentence."""
+        sentences = HeadSentences(self.sums, self.tables.found)
+        return {
+            Head(layer, head): sentences.claims(place, head)
+            for place, layer in enumerate(self.sums.layers)
+            for head in range(self.sums.num_heads)
+        }
+
+    @cached_property
+    def windows(self) -> dict[str, tuple[TokenSequence, int]]:
+        """The tokens of each text, by its id, and their number."""
+        return {
+            self.sums.kept.texts[number].id: (tokens, len(tokens))
+            for number, tokens in self.texts.items()
+        }
+
+    @property
+    def notices(self) -> list[str]:
+        """What a reader must know first."""
+        if not self.num_rejected:
+            return []
+        are = verb(self.num_rejected, "it is", "they are")
+        return [
+            f"{counted(self.num_rejected, 'row')} gave no result; {are} in rejects.jsonl with line "
+            "and reason."
+        ]
+
+
+def atlas_index(findings: AtlasFindings) -> Report:
+    """Build the index of an atlas: every head as a point, a square and a row."""
+    finding = _finding(findings)
+    skeleton = _skeleton(findings, "Atlas of", finding)
+    document = skeleton.begin()
+    document.add_section(
+        Section(
+            "atlas",
+            "All heads",
+            "Each point, square and row is a head; choosing one says what it does.",
+            _index_state(findings),
+        )
+    )
+    claims = [claim for each in findings.claims.values() for claim in each]
+    return skeleton.finish(
+        document,
+        method=_method(findings),
+        captured="the capture of one text of the corpus",
+        claims=claims,
+    )
+
+
+def _skeleton(findings: AtlasFindings, title: str, finding: Finding) -> Skeleton:
+    model = findings.certificate.model or "the model"
+    return Skeleton(
+        title=f"{title} {model} on {findings.name}",
+        finding=finding,
+        certificate=findings.certificate,
+        texts=findings.sums.num_texts,
+        notices=findings.notices,
+        read=findings.read,
+        command=findings.command,
+    )
+
+
+def _finding(findings: AtlasFindings) -> Finding:
+    heads = findings.tables.heads
+    named = heads[heads["best_rule"].notna()]
+    number, total = len(named), len(heads)
+    follow = verb(number, "follows", "follow")
+    sentence = (
+        f"*{whole(number)} of {counted(total, 'head')}* {follow} a rule on {findings.name}."
+        if number
+        else f"No rule describes any of {counted(total, 'head')} on {findings.name}."
+    )
+    claim = Claim(
+        kind="described" if number else "no-described",
+        subject="heads",
+        sentence=sentence,
+        estimate=float(number),
+        n=findings.sums.num_texts,
+        groups=findings.tables.found.num_groups,
+        rule=RULE,
+    )
+    details = [_heads_of(findings, rule, rows) for rule, rows in _by_rule(named)]
+    caveat = (
+        "A rule says where attention goes, in both halves of these texts; another corpus may show "
+        "another job."
+    )
+    return Finding(
+        sentence,
+        tuple(details),
+        (caveat, ATTENTION_IS_NOT_CAUSATION),
+        (claim, claim.beside("heads", total)),
+    )
+
+
+def _heads_of(findings: AtlasFindings, rule: str, rows: pd.DataFrame) -> str:
+    heads = [Head(int(row.layer), int(row.head)) for row in rows.itertuples()]
+    names = listed(heads, most=_MOST_NAMED)
+    return f"{counted(len(heads), 'head')}: {findings.sums.rules[rule].name} ({names})."
+
+
+def _by_rule(named: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    groups = [(str(rule), rows) for rule, rows in named.groupby("best_rule", sort=True)]
+    return sorted(groups, key=lambda each: (-len(each[1]), each[0]))
+
+
+def _method(findings: AtlasFindings) -> list[str]:
+    half = "Half of the texts, by their hashes, find a rule for each head; the other half check it."
+    return [
+        f"{counted(findings.sums.num_texts, 'text')} with "
+        f"{counted(findings.num_tokens, 'token')} were read. {half}",
+        f"A head gets a rule under these conditions: {RULE}. The rules tried are "
+        f"{listed([rule.name for rule in findings.sums.rules.values()])}.",
+        "What counts is weight on tokens that are not special, in rows that have a key of the rule "
+        "and another key; for the rule about special tokens, all weight. Even attention divides "
+        "the same weight evenly among the tokens that the mask lets a row see. Intervals are over "
+        "blocks of texts.",
+    ]
+
+
+def _index_state(findings: AtlasFindings) -> dict[str, Any]:
+    heads = findings.tables.heads
+    columns = {
+        "rule": [_rule_name(findings, rule) for rule in heads["best_rule"]],
+        "sentence": heads["sentence"].tolist(),
+        "coverage": _plain(heads["best_rule_coverage"]),
+        "low": _plain(heads["best_rule_ci_low"]),
+        "high": _plain(heads["best_rule_ci_high"]),
+        "even": _plain(heads["best_rule_even"]),
+        "modes": heads["num_modes"].tolist(),
+        **{name: _plain(heads[name]) for name in MEASURES},
+    }
+    return {
+        "layers": list(findings.sums.layers),
+        "numHeads": findings.sums.num_heads,
+        "columns": columns,
+        "axes": [
+            ["coverage", "share covered by its rule"],
+            *([name, _LABELS[name]] for name in MEASURES),
+            ["modes", "number of jobs"],
+        ],
+        "shares": ["coverage", *MEASURES[2:]],
+        "first": ["distance", "entropy", "coverage"],
+        "pages": [str(head) for head in findings.heads],
+    }
+
+
+def _rule_name(findings: AtlasFindings, rule: object) -> str:
+    return "" if pd.isna(rule) else findings.sums.rules[str(rule)].name
+
+
+def _plain(values: Sequence[float] | pd.Series[Any]) -> list[float | None]:
+    """Return numbers with as many digits as a page shows, and nothing where there is none."""
+    return [None if math.isnan(value) else round(float(value), 4) for value in values]
+
+
+def head_pages(findings: AtlasFindings) -> Iterator[tuple[str, str]]:
+    """Yield the file name and the page of each head."""
+    of_all = _histograms_of_all(findings.sums)
+    tables = {
+        name: dict(list(table.groupby(["layer", "head"])))
+        for name, table in findings.tables.by_name.items()
+        if name not in ("heads", "texts")
+    }
+    for head in findings.heads:
+        own = {name: rows.get((head.layer, head.head)) for name, rows in tables.items()}
+        yield f"{head}.html", _head_page(findings, head, own, of_all)
+
+
+def _head_page(
+    findings: AtlasFindings,
+    head: Head,
+    tables: Mapping[str, pd.DataFrame | None],
+    of_all: list[list[float]],
+) -> str:
+    claims = findings.claims[head]
+    model = findings.certificate.model or "the model"
+    document = Document(
+        f"{head} of {model} on {findings.name}",
+        heading=str(head),
+        summary={
+            "kind": "head-card",
+            "title": f"{head} of {model}",
+            "finding": claims[0].plain,
+            "texts": findings.sums.num_texts,
+            "model": model,
+        },
+    )
+    document.add_section(
+        Section(
+            "head-card",
+            f"What {head} does",
+            f"On {counted(findings.sums.num_texts, 'text')} of {findings.name}.",
+            _card_state(findings, head, tables, of_all),
+        )
+    )
+    document.add_prose(
+        paragraphs(
+            [
+                f"A rule is named if it covers {RULE}.",
+                ATTENTION_IS_NOT_CAUSATION,
+            ]
+        )
+    )
+    return document.to_html()
+
+
+def _card_state(
+    findings: AtlasFindings,
+    head: Head,
+    tables: Mapping[str, pd.DataFrame | None],
+    of_all: list[list[float]],
+) -> dict[str, Any]:
+    place = findings.sums.layers.index(head.layer)
+    own = findings.sums.sums.histogram[place, head.head]
+    sentence = findings.claims[head][0].sentence
+    return {
+        "head": str(head),
+        "model": findings.certificate.model,
+        "corpus": findings.name,
+        "sentence": sentence,
+        "rules": _rules_state(findings, tables["rules"]),
+        "thresholds": [COVERAGE, BEYOND],
+        "distributions": [
+            {
+                "name": _LABELS[name],
+                "own": _parts(own[number]),
+                "all": of_all[number],
+                "ends": _ends(name),
+            }
+            for number, name in enumerate(MEASURES)
+        ],
+        "examples": _examples_state(findings, tables["examples"]),
+        "tokens": _rows(tables["tokens"], ("side", "token", "count", "n", "lift")),
+        "modes": _modes_state(findings, tables["modes"]),
+        "similar": [
+            [str(Head(int(row.other_layer), int(row.other_head))), round(float(row.distance), 3)]
+            for row in _each(tables["similar"])
+        ],
+        "heads": [str(each) for each in findings.heads],
+    }
+
+
+def _each(table: pd.DataFrame | None) -> Iterator[Any]:
+    return iter(()) if table is None else iter(table.itertuples())
+
+
+def _rows(table: pd.DataFrame | None, columns: Sequence[str]) -> list[list[Any]]:
+    return [
+        [round(value, 2) if isinstance(value, float) else value for value in row]
+        for row in ([] if table is None else table[list(columns)].to_numpy().tolist())
+    ]
+
+
+def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[list[Any]]:
+    """Return a row for each rule: its name, both halves, even attention, all heads, p and rows."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in _each(table):
+        found.setdefault(str(row.rule), {})[str(row.half)] = row
+    rows = []
+    for rule, halves in found.items():
+        finding, checking = halves.get("finding"), halves.get("checking")
+        at: Any = checking or finding
+        values = (
+            finding and finding.coverage, checking and checking.coverage, at.ci_low, at.ci_high,
+            at.even, at.mean_of_heads, at.precision,
+        )  # fmt: skip
+        rows.append(
+            [
+                findings.sums.rules[rule].name,
+                *_plain([math.nan if value is None else value for value in values]),
+                None if math.isnan(at.p_adjusted) else float(at.p_adjusted),
+                int(at.n),
+            ]
+        )
+    return sorted(rows, key=lambda row: -(row[2] or 0) + (row[5] or 0))
+
+
+def _modes_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[list[Any]]:
+    return [
+        [
+            findings.sums.rules[row.rule].name if row.rule else "",
+            round(float(row.share), 3),
+            round(float(row.coverage), 3),
+        ]
+        for row in _each(table)
+    ]
+
+
+def _examples_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    return [_example(findings, row) for row in _each(table)]
+
+
+def _example(findings: AtlasFindings, row: Any) -> dict[str, Any]:
+    """Return an example with the tokens around its query and its key, and special tokens."""
+    tokens, count = findings.windows[row.text_id]
+    places = [row.query_index, row.query_index if row.key_index < 0 else row.key_index]
+    first, last = max(0, min(places) - _AROUND), min(count - 1, max(places) + _AROUND)
+    kept = [
+        place
+        for place in range(count)
+        if first <= place <= last or tokens.special_tokens_mask[place]
+    ]
+    weights = np.array(row.row, dtype=np.int64)
+    return {
+        "set": row.set,
+        "rank": int(row.rank),
+        "id": row.text_id,
+        "weight": round(float(row.weight), 3),
+        "query": kept.index(row.query_index),
+        "key": -1 if row.key_index < 0 else kept.index(row.key_index),
+        "place": [int(row.query_index), int(row.key_index)],
+        "isCut": [first > 0 and not all(tokens.special_tokens_mask[:first]),
+                  last < count - 1 and not all(tokens.special_tokens_mask[last + 1 :])],
+        "row": weights[kept].tolist(),
+        "tokens": sequence_json(_cut(tokens, kept)),
+    }  # fmt: skip
+
+
+def _cut(tokens: TokenSequence, places: Sequence[int]) -> TokenSequence:
+    """Return some tokens of a sequence, with only the words that they are of."""
+    chosen = tokens.at(places)
+    used = sorted({word for word in chosen.word_ids if word is not None})
+    numbers = {word: number for number, word in enumerate(used)}
+    return TokenSequence(
+        tokens=chosen.tokens,
+        token_ids=chosen.token_ids,
+        offsets=chosen.offsets,
+        word_ids=tuple(None if word is None else numbers[word] for word in chosen.word_ids),
+        special_tokens_mask=chosen.special_tokens_mask,
+        unknown_mask=chosen.unknown_mask,
+        sequence_ids=chosen.sequence_ids,
+        words=tuple(tokens.words[word] for word in used),
+        texts=tokens.texts,
+    )
+
+
+def _parts(counts: Any) -> list[float]:
+    total = int(counts.sum())
+    return [round(int(count) / total, 4) if total else 0.0 for count in counts]
+
+
+def _histograms_of_all(sums: AtlasSums) -> list[list[float]]:
+    """Return the distribution of each measure over the rows of all heads."""
+    together = sums.sums.histogram.sum((0, 1))
+    return [_parts(together[number]) for number in range(len(MEASURES))]
+
+
+def _ends(name: str) -> list[str]:
+    """Return the words for the ends of a measure's bins."""
+    if name == "entropy":
+        return ["0", f"{ENTROPY_BIN * 20:.0f}"]
+    if name == "distance":
+        return ["0", f"{DISTANCE_BINS[-1]}+"]
+    return [percent(0.0, 0), percent(1.0, 0)]

@@ -1,0 +1,20 @@
+# What the folder hands out, each name loaded on its first use.
+from .analyzer import AtlasAnalyzer as AtlasAnalyzer
+from .analyzer import AtlasSums as AtlasSums
+from .examples import NUM_EXAMPLES as NUM_EXAMPLES
+from .folder import ATLAS_KIND as ATLAS_KIND
+from .folder import Atlas as Atlas
+from .folder import HeadCard as HeadCard
+from .row_figures import BINS as BINS
+from .row_figures import DISTANCE_BINS as DISTANCE_BINS
+from .row_figures import ENTROPY_BIN as ENTROPY_BIN
+from .row_figures import MEASURES as MEASURES
+from .rule_tests import BEYOND as BEYOND
+from .rule_tests import COVERAGE as COVERAGE
+from .rule_text import RuleText as RuleText
+from .rules import RULES as RULES
+from .rules import Rule as Rule
+from .rules import RuleFunction as RuleFunction
+from .sentences import RULE as RULE
+from .sentences import HeadSentences as HeadSentences
+from .tables import AtlasTables as AtlasTables

@@ -1,0 +1,98 @@
+"""A planted head is given its rule and no other; heads that follow none are given none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from introspect.studies.atlas import AtlasTables
+from introspect.studies.atlas.rule_tests import RULE_COLUMNS, FoundRules
+from introspect.studies.atlas.tables import HEAD_COLUMNS
+from tests.studies.atlas import planted
+
+
+@pytest.fixture(scope="module")
+def of_trees():
+    return planted.analyzed(planted.OF_TREES, seed=1).compute()
+
+
+def named(sums) -> list[str]:
+    found = FoundRules.of(sums, draws=500)
+    return [
+        found.names[best] if is_named else ""
+        for best, is_named in zip(found.best[0], found.is_named[0], strict=True)
+    ]
+
+
+def test_each_planted_head_has_its_rule(of_trees):
+    assert named(of_trees) == list(planted.OF_TREES)
+
+
+def test_each_planted_head_of_a_causal_model_has_its_rule():
+    rules = [name for name in planted.PLAIN if not name.startswith(("next", "after_"))]
+    rules += ["after_same_token"]
+    sums = planted.analyzed(rules, seed=2, trees=False, causal=True).compute()
+    assert named(sums) == rules
+
+
+def test_random_heads_have_none():
+    sums = planted.analyzed([""] * 12, seed=3, trees=True).compute()
+    assert named(sums) == [""] * 12
+
+
+def test_a_rule_of_one_half_alone_is_none():
+    """What the finding half shows and the checking half does not is not named."""
+    sums = planted.analyzed(["previous", "next"], seed=4, trees=False).compute()
+    for name in ("covered", "even"):
+        array = getattr(sums.sums, name)
+        array[1::2] = sums.sums.even[1::2]
+    assert named(sums) == ["", ""]
+
+
+def test_a_rule_that_covers_little_is_none():
+    assert named(planted.analyzed(["previous"], seed=5, trees=False, weight=0.15).compute()) == [""]
+
+
+def test_with_few_texts_none_is_named_and_it_is_said():
+    sums = planted.analyzed(["previous"], seed=6, trees=False, num_texts=3).compute()
+    tables = AtlasTables.of(sums, texts_of(sums), str)
+    (row,) = tables.heads.to_dict("records")
+    assert "too few" in row["sentence"]
+    assert np.isnan(row["best_rule_coverage"])
+
+
+def texts_of(sums):
+    given = {}
+    for number in range(200):
+        for seed in range(8):
+            sequence, tree = planted.text(1000 * seed + number)
+            given[tree.text] = sequence
+    return {number: given[name.text] for number, name in sums.kept.texts.items()}
+
+
+def test_the_sentence_has_the_numbers_of_the_tables(of_trees):
+    tables = AtlasTables.of(of_trees, texts_of(of_trees), str)
+    assert tuple(tables.heads.columns) == HEAD_COLUMNS
+    assert tuple(tables.rules.columns) == RULE_COLUMNS
+    head = tables.heads[tables.heads["best_rule"] == "previous"].iloc[0]
+    rules = tables.rules
+    checked = rules[
+        (rules["rule"] == "previous")
+        & (rules["half"] == "checking")
+        & (rules["head"] == head["head"])
+    ].iloc[0]
+    assert head["best_rule_coverage"] == checked["coverage"]
+    assert checked["p_adjusted"] < 0.05
+    share = f"{100 * checked['coverage']:.0f}%"
+    ends = f"(95% CI {100 * checked['ci_low']:.1f}–{100 * checked['ci_high']:.1f})"
+    assert head["sentence"].startswith(f"{share} of the attention of L0H")
+    assert f"goes to the previous token {ends}" in head["sentence"]
+    assert f"even attention: {100 * checked['even']:.0f}%" in head["sentence"]
+
+
+def test_special_tokens_come_first_where_they_get_much():
+    sums = planted.analyzed(["special", "previous"], seed=7, trees=False, weight=0.5).compute()
+    tables = AtlasTables.of(sums, texts_of(sums), str)
+    first = tables.heads["sentence"].iloc[0]
+    assert "goes to special tokens" in first
+    assert first.endswith("No rule describes the rest.")
