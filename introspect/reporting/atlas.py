@@ -315,6 +315,7 @@ def _card_state(
             [str(Head(int(row.other_layer), int(row.other_head))), round(float(row.distance), 3)]
             for row in _each(tables["similar"])
         ],
+        "map": _map_state(tables["maps"]),
         "heads": [str(each) for each in findings.heads],
     }
 
@@ -363,6 +364,20 @@ def _modes_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
         ]
         for row in _each(table)
     ]
+
+
+def _map_state(table: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Return the places of queries and of keys, and the tokens, which are alike for both."""
+    if table is None:
+        return None
+    sides = dict(list(table.groupby("side", sort=True)))
+    return {
+        "labels": sides["key"]["token"].tolist(),
+        **{
+            str(side): rows[["x", "y", "strength"]].round(2).to_numpy().tolist()
+            for side, rows in sides.items()
+        },
+    }
 
 
 def _examples_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[dict[str, Any]]:

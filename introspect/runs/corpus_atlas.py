@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from introspect.calls import checked_call
 from introspect.data import Inputs, InputSet, check_unchanged, input_set, state_of_inputs
-from introspect.errors import SelectionError
+from introspect.errors import CaptureError, SelectionError
 from introspect.io import (
     CARDS,
     SHARDS,
@@ -26,7 +26,7 @@ from introspect.io import (
 )
 from introspect.models import BatchLimits, Model, encode_batch, load_text
 from introspect.progress import ProgressLike, following
-from introspect.records import Head, HeadLike, TokenSequence, as_head, listed_heads
+from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence, as_head, listed_heads
 from introspect.reporting import AtlasFindings, atlas_index, head_pages, provenance_rows
 from introspect.runs.batches import Long
 from introspect.runs.jobs import ENGINES, Job, Work
@@ -48,7 +48,7 @@ from introspect.studies.atlas import (
     Rule,
     RuleFunction,
 )
-from introspect.studies.runner import default_lanes
+from introspect.studies.runner import default_lanes, one_thread
 from introspect.text import whole
 
 # Tables that are also written as CSV; the others have lists in their cells, or are for programs.
@@ -257,7 +257,9 @@ def _write(
     sums = gathered.analyzers[ATLAS_KIND].compute()
     sums.rules.update(rules)
     texts = _tokens(worker.model, {n: named.text for n, named in sums.kept.texts.items()})
-    tables = AtlasTables.of(sums, texts, worker.model.tokenizer.convert_ids_to_tokens)
+    label = worker.model.tokenizer.convert_ids_to_tokens
+    with one_thread():
+        tables = AtlasTables.of(sums, texts, label, _with_vectors(worker, sums))
     for name, table in tables.by_name.items():
         if name in _ALSO_CSV:
             write_table(place, name, table)
@@ -307,6 +309,18 @@ def _shown_heads(heads: Sequence[HeadLike] | HeadLike | None, sums: AtlasSums) -
     if heads is None:
         return tuple(Head(layer, head) for layer in sums.layers for head in range(sums.num_heads))
     return tuple(sorted({as_head(head, counts) for head in listed_heads(heads)}))
+
+
+def _with_vectors(worker: Worker, sums: AtlasSums) -> Iterator[AttentionRecord]:
+    """Yield sampled texts with their queries and keys, as far as the model's can be seen."""
+    for number in sorted(sums.kept.sample):
+        text = sums.kept.texts[number].text
+        try:
+            yield worker.model.capture(
+                text, include=("queries", "keys"), layers=worker.options.layers
+            )
+        except CaptureError:
+            return
 
 
 def _tokens(model: Model, texts: Mapping[int, str]) -> dict[int, TokenSequence]:

@@ -40,7 +40,7 @@ def made(tmp_path_factory):
 
 def test_the_folder_has_tables_and_a_page_for_each_head(made):
     names = set(contents(made.path))
-    tables = {"heads", "rules", "examples", "tokens", "similar", "modes", "texts"}
+    tables = {"heads", "rules", "examples", "tokens", "similar", "modes", "maps", "texts"}
     assert {f"{name}.parquet" for name in tables} <= names
     assert {"heads.csv", "rules.csv", "index.html", "run.json", "rejects.jsonl"} <= names
     heads = [f"heads/L{row.layer}H{row.head}.html" for row in made.heads.itertuples()]

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { atlasHeads, pageOf, strengthOf, written } from "../../introspect/page/assets/atlas.js";
 import { roundEnd, ticksTo } from "../../introspect/page/assets/atlas-scatter.js";
+import { strongest } from "../../introspect/page/assets/query-key-map.js";
 
 const STYLE = {
   layers: [2, 5],
@@ -48,4 +49,16 @@ test("axes end at round numbers with round ticks", () => {
     ["0.00", "0.05", "0.10", "0.15", "0.20"],
   );
   assert.deepEqual(ticksTo(1), [0, 0.2, 0.4, 0.6, 0.8, 1]);
+});
+
+test("the strongest tokens of an end are named once, the strongest first", () => {
+  const points = [
+    [0, 0, 3],
+    [0, 0, -1],
+    [0, 0, 5],
+    [0, 0, 4],
+  ];
+  const labels = ["a", "b", "c", "c"];
+  assert.deepEqual(strongest(points, labels, 1), ["c", "a"]);
+  assert.deepEqual(strongest(points, labels, -1), ["b"]);
 });

@@ -2,6 +2,7 @@
 import { element } from "./dom.js";
 import { exampleList } from "./head-examples.js";
 import { decimal, pCell, percent, percentEnds, whole } from "./numbers.js";
+import { queryKeyMap } from "./query-key-map.js";
 import { sortableTable } from "./tables.js";
 
 const SETS = [
@@ -23,6 +24,7 @@ export function mountHeadCardView(section, style) {
     ...titled("Jobs", jobs(style.modes)),
     ...titled("Distributions over all rows", distributions(style.distributions)),
     ...titled("Vocabulary entries", tokensTable(style.tokens)),
+    ...(style.map ? titled("Queries and keys", queryKeyMap(style.map)) : []),
     ...titled("Most similar heads", similar(style.similar)),
   );
   for (const table of section.querySelectorAll("table.data")) {

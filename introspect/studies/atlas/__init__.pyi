@@ -5,6 +5,7 @@ from .examples import NUM_EXAMPLES as NUM_EXAMPLES
 from .folder import ATLAS_KIND as ATLAS_KIND
 from .folder import Atlas as Atlas
 from .folder import HeadCard as HeadCard
+from .maps import query_key_maps as query_key_maps
 from .row_figures import BINS as BINS
 from .row_figures import DISTANCE_BINS as DISTANCE_BINS
 from .row_figures import ENTROPY_BIN as ENTROPY_BIN

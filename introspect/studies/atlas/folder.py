@@ -19,7 +19,7 @@ from introspect.records import Head, HeadLike, as_head
 #: The kind of these folders in messages and in ``run.json``.
 ATLAS_KIND = "atlas"
 #: The tables of an atlas, each in a file of its name.
-TABLES = ("heads", "rules", "examples", "tokens", "similar", "modes", "texts")
+TABLES = ("heads", "rules", "examples", "tokens", "similar", "modes", "maps", "texts")
 
 
 @checked_result
@@ -99,6 +99,11 @@ class Atlas:
         return self._table("modes")
 
     @cached_property
+    def maps(self) -> pd.DataFrame:
+        """The places of sampled queries and keys of each head; empty where none could be had."""
+        return self._table("maps")
+
+    @cached_property
     def texts(self) -> pd.DataFrame:
         """The texts that examples are from, with their tokens."""
         return self._table("texts")
@@ -120,7 +125,7 @@ class Atlas:
         chosen = (layer, head) if isinstance(layer, int) and head is not None else layer
         found = as_head(cast("HeadLike", chosen), sizes)
         row = self._of(self.heads, found)
-        tables = {name: self._of(getattr(self, name), found) for name in TABLES[1:6]}
+        tables = {name: self._of(getattr(self, name), found) for name in TABLES[1:-1]}
         return HeadCard(found, row.iloc[0], **tables)
 
     def search(
@@ -173,6 +178,7 @@ class HeadCard:
         tokens: the vocabulary entries that it attends from and to.
         similar: the heads that are most like it.
         modes: its jobs.
+        maps: the places of sampled queries and keys.
     """
 
     head: Head
@@ -182,6 +188,7 @@ class HeadCard:
     tokens: pd.DataFrame
     similar: pd.DataFrame
     modes: pd.DataFrame
+    maps: pd.DataFrame
 
     @property
     def sentence(self) -> str:

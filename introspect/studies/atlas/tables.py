@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from introspect.records import TokenSequence
+from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import ratio
 from introspect.studies.atlas.analyzer import AtlasSums
 from introspect.studies.atlas.examples import Example
+from introspect.studies.atlas.maps import query_key_maps
 from introspect.studies.atlas.modes import modes_table
 from introspect.studies.atlas.neighbors import similar_heads
 from introspect.studies.atlas.row_figures import MEASURES
@@ -46,6 +47,7 @@ class AtlasTables:
         tokens: see ``tokens_table``.
         similar: see ``similar_heads``.
         modes: see ``modes_table``.
+        maps: see ``query_key_maps``.
         texts: the texts of the examples, with their tokens.
         found: the rule of each head.
     """
@@ -56,12 +58,17 @@ class AtlasTables:
     tokens: pd.DataFrame
     similar: pd.DataFrame
     modes: pd.DataFrame
+    maps: pd.DataFrame
     texts: pd.DataFrame
     found: FoundRules
 
     @classmethod
     def of(
-        cls, sums: AtlasSums, texts: Mapping[int, TokenSequence], label: Callable[[int], str]
+        cls,
+        sums: AtlasSums,
+        texts: Mapping[int, TokenSequence],
+        label: Callable[[int], str],
+        records: Iterable[AttentionRecord] = (),
     ) -> AtlasTables:
         """Build all tables.
 
@@ -69,6 +76,7 @@ class AtlasTables:
             sums: what was collected.
             texts: the tokens of each text of an example, by its hash.
             label: returns the vocabulary entry with an id.
+            records: sampled texts with the parts ``queries`` and ``keys``.
         """
         found = FoundRules.of(sums)
         modes = modes_table(sums)
@@ -79,6 +87,7 @@ class AtlasTables:
             tokens=tokens_table(sums, label),
             similar=similar_heads(sums),
             modes=modes,
+            maps=query_key_maps(records),
             texts=_texts_table(sums, texts),
             found=found,
         )
@@ -93,6 +102,7 @@ class AtlasTables:
             "tokens": self.tokens,
             "similar": self.similar,
             "modes": self.modes,
+            "maps": self.maps,
             "texts": self.texts,
         }
 
