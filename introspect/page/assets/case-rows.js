@@ -7,8 +7,8 @@ const ROW = 30;
 // Above and below what is in sight, so that scrolling shows no gap.
 const SPARE = 8;
 const PAGE = 10;
-// On paper, which does not scroll.
-const MOST_PRINTED = 40;
+// On paper, which does not scroll: a sheet of them.
+const MOST_PRINTED = 30;
 
 /**
  * The table: `show` gives it its rows, by number, and `cells` makes one of them when it is seen.
