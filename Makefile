@@ -24,6 +24,8 @@ BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 
 # The model comes with the project's extra "offline": nothing is fetched at run time.
 export HF_HUB_OFFLINE = 1
+# Tests start Python a hundred times: what it has compiled is kept, whatever the surroundings say.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help report test test-all unit everyday scripts docs notebooks lint lint-style lint-types \

@@ -70,7 +70,7 @@ def tabs(browser: Any) -> Iterator[Tabs]:
 
 
 @pytest.fixture
-def open_page(tabs: Tabs, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def open_page(tabs: Tabs) -> Iterator[Callable[..., Any]]:
     """Open a page from its HTML or its file, with the network off, in a tab without a past.
 
     A second page in one test opens beside the first and shares nothing with it. At the end the
@@ -81,14 +81,9 @@ def open_page(tabs: Tabs, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     def open_(
         source: str | Path, *, width: int = 1280, path_hash: str = "", new: bool = False
     ) -> Any:
-        if isinstance(source, str):
-            file = tmp_path / f"page-{len(opened)}.html"
-            file.write_text(source, encoding="utf-8")
-        else:
-            file = source
         tab = tabs.take(new=new)
         opened.append((tab, new))
-        tab.open(file, width=width, path_hash=path_hash)
+        tab.open(source, width=width, path_hash=path_hash)
         return tab.page
 
     yield open_

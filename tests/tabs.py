@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,14 @@ class Tab:
     """One page in a context of its own, without a network; it notes what no page may do.
 
     A new context costs more than most tests do. So a tab is used again once `leave` has cleared
-    everything that the next page could see.
+    everything that the next page could see. All its pages have one address: what Chromium has
+    compiled, Plotly above all, it finds again by the address alone.
     """
 
     def __init__(self, browser: Any) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tab-")
+        self._file = Path(self._folder.name).resolve() / "page.html"
+        self._address = self._file.as_uri()
         self.context = browser.new_context(
             viewport={"width": 1280, "height": _HEIGHT}, offline=True
         )
@@ -34,12 +40,14 @@ class Tab:
         self.complaints: list[str] = []
         # Chromium holds back repeated downloads of one context, so such a tab is not used again.
         self._has_downloaded = False
-        self._address = ""
         self._listen()
 
-    def open(self, file: Path, *, width: int, path_hash: str) -> None:
-        """Go to a file, and wait until its script has run."""
-        self._address = file.resolve().as_uri()
+    def open(self, source: str | Path, *, width: int, path_hash: str) -> None:
+        """Go to a copy of a page, and wait until its script has run."""
+        if isinstance(source, str):
+            self._file.write_text(source, encoding="utf-8")
+        else:
+            shutil.copyfile(source, self._file)
         self.complaints.clear()
         self.page.set_viewport_size({"width": width, "height": _HEIGHT})
         self.page.goto(self._address + path_hash)
@@ -52,10 +60,10 @@ class Tab:
         page = self.page
         if page.url.startswith("file:"):
             page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); name = ''; }")
+        page.goto("about:blank")
         for key in _KEYS:
             page.keyboard.up(key)
         page.mouse.up()
-        page.goto("about:blank")
         page.emulate_media(**_MEDIA)
         page.mouse.move(0, 0)
         self.context.clear_cookies()
@@ -69,6 +77,7 @@ class Tab:
 
     def close(self) -> None:
         self.context.close()
+        self._folder.cleanup()
 
     def _listen(self) -> None:
         def on(event: str, note: Callable[[Any], str | None]) -> None:

@@ -248,6 +248,7 @@ def test_antecedent_without_pronoun(introspect, tmp_path):
     assert_refused(outcome, "--pronoun")
 
 
+@pytest.mark.slow
 def test_text_longer_than_the_model_reads_is_never_cut_silently(introspect, tmp_path):
     text = "It rained. " * 300 + "Then came the end."
     out = tmp_path / "r.html"

@@ -149,6 +149,7 @@ def test_causal_takes_heads_method_limit_and_texts(introspect, tmp_path):
     assert "Only the first 10 cases of the file were asked." in outcome.err
 
 
+@pytest.mark.slow
 def test_causal_says_surrogate_of_a_model_without_a_head(introspect, tmp_path):
     out = tmp_path / "run"
     outcome = introspect("causal", write_cases(tmp_path, 10), "--out", out, "--heads", "L5H0",

@@ -86,6 +86,7 @@ def test_a_module_that_never_was_is_not_found():
         importlib.import_module("introspect.nonsense")
 
 
+@pytest.mark.slow
 def test_looking_up_the_new_names_warns_of_nothing():
     code = "import introspect as ix; import introspect.data, introspect.studies.causal; ix.load"
     subprocess.run([sys.executable, "-W", "error::FutureWarning", "-c", code], check=True)

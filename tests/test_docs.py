@@ -68,11 +68,24 @@ def pages_with(fence: str) -> list[str]:
 
 # --- Python ----------------------------------------------------------------------------------
 
+#: Pages whose code takes seconds.
+LONG = (
+    "docs/howto/collections.md", "docs/howto/large-sets.md", "docs/explanation/attention.md",
+    "docs/causal.md",
+)  # fmt: skip
+
 
 # BertViz leaves its scripts open.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("page", [page for page in pages_with("python") if page != CHINESE])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page in LONG else [])
+        for page in pages_with("python")
+        if page != CHINESE
+    ],
+)
 def test_the_python_of_a_page_runs_and_prints_what_is_said(page, tmp_path, monkeypatch):
     """The blocks of a page are one program; a block of text after one is what it prints.
 

@@ -191,6 +191,48 @@ class AttentionRecord:
             visible=None if self.visible is None else self.visible[rows],
         )
 
+    def with_picture(
+        self, rows: int, columns: int, *, first: int, patch: tuple[int, int] | None = None
+    ) -> AttentionRecord:
+        """Return the record with the places of a picture's patches among its tokens.
+
+        For a model that reads a picture where its places stand among the words (LLaVA):
+        ``ix.image_view`` then shows what a word attends to in the picture. The patches are named
+        ``r0c0``, ``r0c1``, …, row by row.
+
+        Args:
+            rows: how many patches the model reads from top to bottom.
+            columns: how many from left to right.
+            first: the index of the first patch among the tokens.
+            patch: height and width of a patch in pixels, where they are known.
+
+        Raises:
+            RecordError: the record is not of tokens over themselves, or has not so many of them.
+
+        Example:
+            >>> layer = [[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]]
+            >>> record = AttentionRecord.from_tensors(layer, ["<image>", "<image>", "dog"])
+            >>> record.with_picture(1, 2, first=0).tokens
+            ('r0c0', 'r0c1', 'dog')
+        """
+        if min(rows, columns) < 1 or first < 0 or len(self.queries) != len(self.keys):
+            raise RecordError(
+                f"Expected a picture of at least one patch among tokens that attend to themselves, "
+                f"got {rows} × {columns} from token {first} in {len(self.queries)} queries and "
+                f"{len(self.keys)} keys. Capture the whole pattern, without `rows`."
+            )
+        labels = [f"r{row}c{column}" for row in range(rows) for column in range(columns)]
+        tokens = (*self.tokens[:first], *labels, *self.tokens[first + len(labels) :])
+        if len(tokens) != len(self.keys):
+            raise RecordError(
+                f"Expected {rows} × {columns} patches from token {first} among the "
+                f"{len(self.keys)} tokens, but there are not so many. Give the first place of the "
+                "picture, and how many patches the model reads: some join four to one (Qwen-VL)."
+            )
+        named = replace(self.keys, tokens=tokens)
+        grid = PatchGrid(rows, columns, first, patch)
+        return replace(self, queries=named, keys=named, grid=grid)
+
     def words(self) -> AttentionRecord:
         """Return the same record at word granularity.
 
@@ -200,9 +242,12 @@ class AttentionRecord:
         """
         groups = (self.queries.pieces(), self.keys.pieces())
         visible = None if self.visible is None else merge_pieces(self.visible.float(), *groups) > 0
+        # Where pieces are joined, a picture among them has other places.
+        is_same = len(groups[1]) == len(self.keys)
         return replace(
             self,
             parts={},
+            grid=self.grid if is_same else None,
             attentions=merge_pieces(self.attentions, *groups),
             visible=visible,
             queries=self.queries.at_word_level(),

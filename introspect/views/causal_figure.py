@@ -190,16 +190,14 @@ def causal_figure(
 
     middle = middle_of(table, across)
     x_range, y_range = across_range(table[f"attention_{across}"], middle), effect_range(table)
+    title, line = titles
+    divided = f"chance: {percent(middle, 0)}" if across == "accuracy" else "0: no preference"
     figure = go.Figure(
         [
             *_legend_traces(table),
             _control_trace(table, across),
             *_layer_traces(table, across, (x_range, y_range)),
-        ]
-    )
-    title, line = titles
-    divided = f"chance: {percent(middle, 0)}" if across == "accuracy" else "0: no preference"
-    figure.update_layout(
+        ],
         paper_layout(
             title,
             width=_SIZE[0],
@@ -217,7 +215,7 @@ def causal_figure(
             yaxis=_axis(effect_title, y_range),
             shapes=[_divider("x", middle), _divider("y", 0.0)],
             annotations=_corner_words() + (_stamp() if table.attrs["is_surrogate"] else []),
-        )
+        ),
     )
     figure.layout.title.text += f"<br><sub>{plotly_text(line)}</sub>"
     if across == "accuracy":

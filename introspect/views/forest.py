@@ -77,10 +77,10 @@ def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Figure:
 
     rows = forest_rows(scores, heads=heads)
     colors = [_COLORS[row["kind"]] for row in rows]
-    figure = go.Figure([*map(_bar, rows, range(len(rows)), colors), _points(rows, colors)])
     has_raw = any("raw" in row for row in rows)
     names = [plotly_text(row["name"]) for row in rows]
-    figure.update_layout(
+    return go.Figure(
+        [*map(_bar, rows, range(len(rows)), colors), _points(rows, colors)],
         paper_layout(
             "Heads against baselines",
             width=820,
@@ -100,9 +100,8 @@ def forest_figure(scores: Scores, *, heads: int = _HEADS) -> Figure:
                  for name, row in zip(names, rows, strict=True)],
                 range=[len(rows) - 0.5, -0.5], showline=False, mirror=False,
             ),
-        )
+        ),
     )  # fmt: skip
-    return figure
 
 
 def _bar(row: dict[str, Any], place: int, color: str) -> Any:

@@ -98,7 +98,8 @@ class HeatmapView(View):
         pattern = self.pattern()
         largest = float(pattern.nan_to_num(0.0).max())
         one = scale_of(self.weights, pattern)
-        figure = go.Figure(
+        rows, columns = pattern.shape
+        return go.Figure(
             go.Heatmap(
                 z=pattern.tolist(),
                 zmin=0,
@@ -106,20 +107,18 @@ class HeatmapView(View):
                 colorscale=SEQUENTIAL,
                 colorbar=weight_bar(),
                 **cell_hover(pattern, writing_of(self.weights)),
-            )
+            ),
+            go.Layout(
+                template="plotly_white",
+                title={"text": self._caption(), "x": 0, "xref": "paper"},
+                width=_side(columns) + _LABEL_ROOM + 110,
+                height=_side(rows) + _LABEL_ROOM + 80,
+                margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 20},
+                font={"color": INK},
+                xaxis=axis_of(tick_labels(self.record.keys.tokens), title="key", is_key=True),
+                yaxis=axis_of(tick_labels(self.record.queries.tokens), title="query", is_key=False),
+            ),
         )
-        rows, columns = pattern.shape
-        figure.update_layout(
-            template="plotly_white",
-            title={"text": self._caption(), "x": 0, "xref": "paper"},
-            width=_side(columns) + _LABEL_ROOM + 110,
-            height=_side(rows) + _LABEL_ROOM + 80,
-            margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 20},
-            font={"color": INK},
-            xaxis=axis_of(tick_labels(self.record.keys.tokens), title="key", is_key=True),
-            yaxis=axis_of(tick_labels(self.record.queries.tokens), title="query", is_key=False),
-        )
-        return figure
 
     def _caption(self) -> str:
         if is_whole(self.weights):

@@ -199,7 +199,8 @@ def image_view(
     """Build the image view of a record.
 
     Args:
-        record: the attention over a picture, from ``VisionModel.capture``. A page holds all of it:
+        record: the attention over a picture, from ``VisionModel.capture``, or that of words and a
+            picture among them, with its places (``record.with_picture``). A page holds all of it:
             for many patches, capture few ``layers``.
         image: the picture as the model saw it, ``model.picture(image)``: ``(height, width, 3)`` of
             uint8, or a PIL image of that size.
@@ -207,7 +208,8 @@ def image_view(
         head: the head to show first, its number in ``layer`` or ``"L3H1"``; the mean of all by
             default.
         patch: the patch to pin first, ``(row, column)`` from the top left, or the label of a token
-            outside the picture, such as ``"[CLS]"``; by default, one in the middle, not pinned.
+            outside the picture, such as ``"[CLS]"`` or a word; by default, one in the middle, not
+            pinned.
         side: ``query`` to show what it attends to, ``key`` for what attends to it.
 
     Raises:
@@ -278,7 +280,8 @@ def _checked_grid(record: AttentionRecord) -> PatchGrid:
     if record.grid is None or len(record.queries) != len(record.keys):
         raise InputError(
             "Expected the attention between the patches of a picture, got a record without a "
-            "`grid`, or with other queries than keys. Capture it with VisionModel.capture."
+            "`grid`, or with other queries than keys. Capture it with VisionModel.capture, or say "
+            "where the picture stands: record.with_picture(rows, columns, first=…)."
         )
     return record.grid
 

@@ -88,7 +88,7 @@ class LensView(Drawing):
         import plotly.graph_objects as go
 
         words, chances = self._grid("predicted"), self._grid("probability")
-        figure = go.Figure(
+        drawn = [
             go.Heatmap(
                 z=[[round(cell[0], 6) for cell in line] for line in chances],
                 zmin=0,
@@ -106,11 +106,11 @@ class LensView(Drawing):
                 colorbar=color_bar("probability"),
                 xgap=1,
                 ygap=1,
-            )
-        )
-        for ink, least, most in _INKS:
-            figure.add_scatter(**self._labels(ink, least, most))
-        figure.update_layout(
+            ),
+            *(go.Scatter(**self._labels(*ink)) for ink in _INKS),
+        ]
+        return go.Figure(
+            drawn,
             paper_layout(
                 self.title,
                 width=self._width,
@@ -118,9 +118,8 @@ class LensView(Drawing):
                 margin={"l": 100, "r": 20, "t": 60, "b": 130},
                 xaxis=_names([_short(token) for token in self.tokens], "read at"),
                 yaxis=_names([_layer_name(layer) for layer in self.layers], "after"),
-            )
+            ),
         )
-        return figure
 
     def _labels(self, ink: str, least: float, most: float) -> dict[str, Any]:
         """Return the trace of the labels in cells whose probability is in a range."""

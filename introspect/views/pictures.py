@@ -228,7 +228,9 @@ def head_map(
     heads = len(values[0])
     names = [[f"L{layer}H{head}" for head in range(heads)] for layer in layers]
     width, height = _CELL
-    figure = go.Figure(
+    head_names = [f"H{head}" for head in range(heads)]
+    # The layout at once: to update one that is there takes eight times as long.
+    return go.Figure(
         go.Heatmap(
             z=[list(line) for line in values],
             zmin=limits[0],
@@ -243,10 +245,7 @@ def head_map(
             hoverinfo="text",
             xgap=2,
             ygap=2,
-        )
-    )
-    head_names = [f"H{head}" for head in range(heads)]
-    figure.update_layout(
+        ),
         paper_layout(
             title,
             width=100 + width * max(6, heads),
@@ -255,9 +254,8 @@ def head_map(
             xaxis=names_axis(head_names, side="top", range=[-0.5, heads - 0.5], thin=True),
             yaxis=names_axis([f"L{layer}" for layer in layers], range=[len(layers) - 0.5, -0.5]),
             shapes=[_frame(row, head) for row, head in framed],
-        )
+        ),
     )
-    return figure
 
 
 def described(

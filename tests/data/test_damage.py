@@ -69,7 +69,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("format", "ending"), [file for file in FILES if file[0] in ("txt", "jsonl", "parquet")]
+    ("format", "ending"),
+    [
+        pytest.param(*file, marks=[pytest.mark.slow] if file[0] == "parquet" else [])
+        for file in FILES
+        if file[0] in ("txt", "jsonl", "parquet")
+    ],
 )
 def test_a_text_of_ten_megabytes_is_rejected_without_being_kept(tmp_path, format, ending):
     content = WRITERS[format](["one", "x" * (shared.LONGEST_LINE + 1), "three"])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import introspect as ix
-from introspect.errors import CaptureError, SelectionError
+from introspect.errors import CaptureError, InputError, RecordError, SelectionError
 from introspect.hooks import attention_layout, capture, capture_generation, verify
 from tests import tokenizers_zoo
 from tests import towers_zoo as zoo
@@ -308,6 +309,25 @@ def test_a_capture_of_several_towers_makes_a_record_of_the_words():
     assert torch.equal(record.attentions[2], captured.attentions["text"][2][0])
     patches = ix.AttentionRecord.from_tensors(captured, tokens[:5], kind="vision")
     assert (patches.kind, patches.layers) == ("vision", (0, 1))
+
+
+def test_a_word_is_shown_with_what_it_attends_to_in_the_picture():
+    model, inputs = zoo.build("llava")
+    captured = capture(model, {name: value[:1] for name, value in inputs.items()})
+    tokens = ["<s>", *["<image>"] * 4, "a", "dog", "it", "."]
+    record = ix.AttentionRecord.from_tensors(captured, tokens)
+    placed = record.with_picture(2, 2, first=1, patch=(8, 8))
+    assert placed.tokens == ("<s>", "r0c0", "r0c1", "r1c0", "r1c1", "a", "dog", "it", ".")
+    picture = np.full((16, 16, 3), 200, np.uint8)
+    view = ix.image_view(placed, picture, layer=2, head=1, patch="it")
+    own = captured.attentions["text"][2][0, 1, 7, 1:5].reshape(2, 2)
+    torch.testing.assert_close(view.overlay(), own.double())
+    assert "it attends to (layer 2, H1)" in view.figure.layout.title.text
+    for rows, first in ((0, 1), (2, -1), (5, 1)):
+        with pytest.raises(RecordError, match="picture|patches"):
+            record.with_picture(rows, 2, first=first)
+    with pytest.raises(InputError, match="with_picture"):
+        ix.image_view(record, picture)
 
 
 def test_what_is_not_seen_is_said(runs):

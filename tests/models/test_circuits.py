@@ -166,6 +166,7 @@ def test_repeated_sequences_are_what_they_say():
 # --- reversal -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reversal_writes_backwards_and_reads_from_behind(models):
     model, generator = models["reversal"], random.Random(SEED)
     right, weights = [], []

@@ -27,11 +27,9 @@ def tab(browser):
 
 
 @pytest.fixture
-def opened(tab, tmp_path):
-    def open_(body: str, *, width: int = 1280) -> list[str]:
-        file = tmp_path / "page.html"
-        file.write_text(PAGE.format(body), encoding="utf-8")
-        tab.open(file, width=width, path_hash="")
+def opened(tab):
+    def open_(body: str, *, width: int = 1280) -> None:
+        tab.open(PAGE.format(body), width=width, path_hash="")
 
     return open_
 

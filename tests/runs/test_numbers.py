@@ -295,6 +295,7 @@ def test_several_analyzers_in_one_pass_are_as_each_alone(path, tmp_path, monkeyp
     assert summary["texts"] == 32
 
 
+@pytest.mark.slow
 def test_lanes_change_no_byte(path, tmp_path):
     names = ["coreference", "roles", "similarity"]
     call = {**CALL, "analyzers": names, "batch_size": 2, "shard_rows": 16}

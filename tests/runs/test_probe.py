@@ -103,6 +103,7 @@ def test_differences_are_of_the_same_cases(run):
     assert against["random"] == pytest.approx(sum(credits) / len(credits), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_same_input_same_tables(run, minilm, file, tmp_path):
     again = ix.probe(minilm, file, tmp_path / "y", options=FEW, null_model=True)
     for name in ("heads.parquet", "heads.csv", "cases.parquet", "baselines.csv", "rejects.jsonl"):
@@ -346,6 +347,7 @@ def finding(model, cases):
     return scores, finding_of_choice(scores)
 
 
+@pytest.mark.slow
 def test_schemas_of_winograd_are_no_evidence(minilm):
     cases = collection("xwino", "en.tsv")
     scores, found = finding(minilm, cases)

@@ -367,6 +367,7 @@ def test_columns_of_numbers_do_not_run_into_each_other(open_page):
         assert all(name.evaluate("n => n.scrollWidth <= n.clientWidth") for name in names)
 
 
+@pytest.mark.slow
 def test_a_dark_page_is_printed_light_and_without_its_controls(open_page):
     page = open_page(page_of(everything()), path_hash="#page.theme=dark")
     scale = "document.querySelector('[data-view=heatmap] .js-plotly-plot').data[0].colorscale[0][1]"
@@ -391,6 +392,7 @@ def test_a_dark_page_is_printed_light_and_without_its_controls(open_page):
     assert page.pdf().startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_one_view_does_not_disturb_that_of_another_record(open_page):
     """Two of each on one page, of equal records: an act in one leaves its twin as it was."""
     page = open_page(page_of([*everything(), *everything()]))

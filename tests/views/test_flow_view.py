@@ -332,6 +332,7 @@ def test_the_address_opens_the_same_flow(open_page, demo):
     assert again.inner_text(COUNT) == seen
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 600])
 def test_the_page_stands_any_record(open_page, width):
@@ -394,6 +395,7 @@ def test_on_paper_it_is_sharp_and_light_and_without_hints(open_page, demo):
     assert ink < 32  # #1b1f24; in the dark theme nothing is darker than 109
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_dragging_the_threshold_over_512_tokens_is_fast(open_page):
     """Benchmarks measure frames a second; here a busy machine gets three times as long for one."""

@@ -181,6 +181,7 @@ def heights(page: Any) -> list[tuple[float, float]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_frames_are_as_tall_as_their_pages_and_stay_so(open_output):
     fixed = head_view(record_of())._in_notebook(height=300)["text/html"]

@@ -232,7 +232,9 @@ def test_pointing_names_the_strongest_pair_of_words(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, pytest.param(800, marks=pytest.mark.slow), 600])
+@pytest.mark.parametrize(
+    "width", [600, *(pytest.param(width, marks=pytest.mark.slow) for width in (1280, 800))]
+)
 def test_64_heads_fit_and_their_names_do_not_overlap(open_page, width):
     page = open_page(model_view(bare_record(["a"], layers=24, heads=64)).to_html(), width=width)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -140,6 +140,7 @@ def unit(record: AttentionRecord, name: str) -> float:
     return 10.0 ** torch.tensor(largest).log10().floor().item() if largest < 0.1 else 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("slope", [1.0, 0.001])
 def test_the_head_view_by_every_method(open_page, slope):

@@ -13,6 +13,7 @@ import introspect as ix
 from introspect.errors import CaptureError, IntrospectError, ModelError
 from introspect.models import load
 from introspect.studies.causal import prepare_next_tokens
+from tests import towers_zoo
 from tests.models.wrappers.helpers import CASE, SAME, TEXT, away, llama, parts_away, trained
 
 peft = pytest.importorskip("peft", reason="peft is missing: pip install peft")
@@ -34,7 +35,11 @@ def adapted(model, **options):
 def prompted(kind: str):
     """A decoder with virtual tokens before its text, and the model without them."""
     model = load("induction", lm_head=True)
-    config = {"prompt": peft.PromptTuningConfig, "prefix": peft.PrefixTuningConfig}[kind]
+    config = {
+        "prompt": peft.PromptTuningConfig,
+        "prefix": peft.PrefixTuningConfig,
+        "encoded": peft.PromptEncoderConfig,  # P-tuning
+    }[kind]
     wrapped = peft.get_peft_model(
         copy.deepcopy(model.module), config(num_virtual_tokens=4, task_type="CAUSAL_LM")
     )
@@ -124,10 +129,29 @@ def test_two_ways_to_adapt_beside_lora(minilm):
         assert away(load((wrapped, minilm.tokenizer)), merged, A, B) <= SAME
 
 
+@pytest.mark.parametrize("name", ["llava", "mllama"])
+def test_an_adapter_over_several_towers_is_what_its_merged_weights_are(name):
+    model, inputs = towers_zoo.build(name)
+    options = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj", "o_proj"])
+    wrapped = trained(peft.get_peft_model(copy.deepcopy(model), options))
+    merged = copy.deepcopy(wrapped).merge_and_unload()
+    plain, mine, its = (ix.capture(each, inputs) for each in (model, wrapped, merged))
+    assert mine.layers == its.layers == plain.layers
+    for kind, layers in mine.attentions.items():
+        far = [
+            float((a - b).abs().max()) for a, b in zip(layers, its.attentions[kind], strict=True)
+        ]
+        assert max(far) <= SAME
+    one = ix.capture(wrapped, inputs, kind="vision", layers=[1])
+    assert torch.equal(one.attentions["vision"][0], mine.attentions["vision"][1])
+    away_from_plain = mine.attentions["text"][-1] - plain.attentions["text"][-1]
+    assert away_from_plain.abs().max() > 1e-3
+
+
 # --- a prompt before the text ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix", "encoded"])
 def test_places_in_a_text_are_refused_where_a_prompt_stands_before_it(kind):
     model, wrapped, plain = prompted(kind)
     text = "x a b c d e f g h a b c d"

@@ -88,6 +88,7 @@ def test_a_head_with_a_backup_is_found_in_pairs_only():
     assert clean - run.margins(pair).mean() > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [6])
 def test_a_backup_without_an_effect_of_its_own_is_found_by_what_wakes_up(seed):
     """Alone the backup has no verdict: it is the head that changes most without the mover."""
@@ -206,14 +207,16 @@ def test_other_methods_name_the_strongest_mover(method):
 
 
 @pytest.mark.slow
-def test_the_benchmark_reaches_its_figures(tmp_path, capsys):
-    rows, repeated = planted_circuits.run(
-        planted_circuits.parsed(
-            ["--seeds", "2", "--most-heads", "8", "--repeated", "1", "--workers", "1",
-             "--kept", str(tmp_path), "--methods", OURS]
-        )
-    )  # fmt: skip
-    found = figures(rows)
+def test_the_benchmark_reaches_its_figures(tmp_path):
+    """One circuit of each kind, and of two kinds one more, whose study is repeated."""
+    size = ["--seeds", "1", "--most-heads", "8", "--workers", "1", "--kept", str(tmp_path)]
+
+    def run(*options: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        return planted_circuits.run(planted_circuits.parsed([*size, "--methods", OURS, *options]))
+
+    rows, _ = run("--first-seed", "1", "--repeated", "0")
+    more, repeated = run("--repeated", "1", "--kinds", "suppressor", "two cues")
+    found = figures(pd.concat([rows, more]))
     assert set(rows["kind"]) == set(KINDS)
     assert found["false"] <= 0.02
     assert found["missed"] <= 0.05

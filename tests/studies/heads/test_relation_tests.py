@@ -23,6 +23,7 @@ def records():
     return [record(text, seed=seed, heads=4) for seed, text in enumerate(SENTENCES * 3, 0)][:24]
 
 
+@pytest.mark.slow
 def test_no_head_is_named_on_trees_drawn_by_chance(records):
     # In-sample, the best of heads and directions is nearly always above the best offset.
     named = total = above = 0
