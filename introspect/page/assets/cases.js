@@ -9,7 +9,7 @@ import { goToItem } from "./chapters.js";
 import { choice } from "./controls.js";
 import { announce, element, headName, labeled } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
-import { decimal, forPrograms, signed, whole } from "./numbers.js";
+import { decimal, signed, whole } from "./numbers.js";
 import { selectionOf } from "./selection.js";
 import { csvCell } from "./tables.js";
 
@@ -30,6 +30,9 @@ const VERDICTS = [
   ["tied", "tied"],
   ["neither", "neither"],
 ];
+
+// Decimals of a number that goes elsewhere.
+const WRITTEN = 5;
 
 /** Build the view in its section. */
 export function mountCasesView(section, style, record) {
@@ -194,7 +197,7 @@ export function csvOf(list, indices) {
     ...["antecedent", "distractor"].map((side) => `${name}: ${side}`),
     "credit",
   ];
-  const number = (value) => (Number.isNaN(value) ? "" : forPrograms(value));
+  const number = (value) => (Number.isNaN(value) ? "" : csvCell(decimal(value, WRITTEN)));
   const rows = indices.map((index) => {
     const { antecedent, distractor, credit } = list.facts(index);
     const one = list.cases[index];

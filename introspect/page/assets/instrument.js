@@ -3,7 +3,7 @@ import { copyLink } from "./address-button.js";
 import { chosenPair, isOfPair, sharesBy } from "./chosen-pair.js";
 import { choice } from "./controls.js";
 import { element, figure, headName, quoted } from "./dom.js";
-import { smallPrint } from "./export-words.js";
+import { fileName, smallPrint } from "./export-words.js";
 import { headStrip } from "./head-strip.js";
 import { layerPlayback } from "./layer-playback.js";
 import { bringAllIn, listMap, mapped } from "./minimap.js";
@@ -135,7 +135,10 @@ class Instrument {
     const parts = [direction, this.granularity, this.weights].filter(Boolean);
     const lines = () => [this.reading.textContent, this.smallPrint()];
     const picture = () => sentencePicture(this.section.querySelector(".instrument"), lines());
-    const save = pictureButtons(() => `sentence-${selection.name}`, picture);
+    const save = pictureButtons(() => {
+      const number = this.section.id.match(/\d+/)?.[0];
+      return fileName(["sentence", selection.name], record.texts.join(" · "), number);
+    }, picture);
     const layers = layerPlayback(record, selection);
     const own = parts.map(({ root }) => root);
     return [...own, layers, copyLink(), save].filter(Boolean);

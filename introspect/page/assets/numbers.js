@@ -102,8 +102,3 @@ function grouped(digits) {
 export function coordinate(value) {
   return value.toFixed(1);
 }
-
-/** A number for other programs: a point, no separators, four digits that count. */
-export function forPrograms(value) {
-  return String(Number(value.toPrecision(4)));
-}
