@@ -143,7 +143,7 @@ def _with_wished(
 
 @st.cache_data(max_entries=_PAGES, show_spinner="Writing …")
 def page_of_playback(name: str, entry: Entry, generate: int) -> tuple[str, tuple[str, ...]]:
-    """Return a text as it is read or written, token by token, as a page, and its notices.
+    """Return a text as it is read or written, token by token, as a page, and what it lacks.
 
     Args:
         name: the name of the model.
@@ -165,13 +165,12 @@ def page_of_playback(name: str, entry: Entry, generate: int) -> tuple[str, tuple
     )
     is_own = bool(generate) and record.kind == "self"
     prompt = entry.text if is_own else None
-    view, notices = playback_view(record, prompt=prompt), record.notices
+    view = playback_view(record, prompt=prompt)
     try:
         lens = readings_after(model, record, text=entry.text)
-        view = playback_view(record, prompt=prompt, lens=lens)
     except IntrospectError as error:
-        notices = (*notices, str(error))
-    return view.to_html(), notices
+        return view.to_html(), (f"The likeliest next tokens are not shown. {error}",)
+    return playback_view(record, prompt=prompt, lens=lens).to_html(), ()
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")

@@ -71,6 +71,10 @@ def report(
     ] = None,
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    atlas: Annotated[
+        Path | None,
+        typer.Option(help="The folder of an atlas of the model: say what else its heads do."),
+    ] = None,
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
@@ -86,7 +90,8 @@ def report(
         )
     loaded = load(model, allow_pickle=allow_pickle, strict=strict)
     study = ix.coreference_study(loaded, [subject], truncation=truncation)
-    result = ix.report(study, command=command_line())
+    known = None if atlas is None else ix.Atlas.open(atlas, seen_from=out.parent)
+    result = ix.report(study, atlas=known, command=command_line())
     path = result.save(out)
     show_notices(result.notices)
     typer.echo(result.finding)

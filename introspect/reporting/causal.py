@@ -25,6 +25,7 @@ from introspect.reporting.prose import data_table, paragraphs
 from introspect.reporting.set_words import finding_of_choice
 from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.statistics import Claim
+from introspect.studies.atlas import Atlas
 from introspect.studies.causal import MEDIATED, Answers, CausalStudy, before_after, heads_with
 from introspect.text import (
     NO_NUMBER,
@@ -93,6 +94,7 @@ def causal_report(
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
+    atlas: Atlas | None = None,
 ) -> Report:
     """Build a report on what heads do for the answer, beside what they attend to.
 
@@ -104,6 +106,7 @@ def causal_report(
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line that made the report, for the provenance.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
 
     Example:
         >>> import introspect as ix
@@ -124,6 +127,7 @@ def causal_report(
         notices=(*_surrogate_notice(study), *notices),
         read=read,
         command=command,
+        atlas=atlas,
     )
     document = skeleton.begin(
         instrument=_example(study, record),

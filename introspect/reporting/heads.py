@@ -129,10 +129,10 @@ def head_report(
 
 
 def _measures(study: HeadStudy) -> list[Measure]:
-    """Return the scores of all heads, the rarest role that a head has before the others."""
-    order = sorted(SCORES, key=lambda score: not study.called(SCORES[score]))
-    rarest_first = sorted(order, key=lambda score: len(study.called(SCORES[score])) or len(order))
-    labels = {score: f"score of {SCORES[score]}" for score in rarest_first}
+    """Return the scores of all heads, first that of the rarest role that a head has."""
+    rarest_first = list(reversed(SCORES))
+    order = sorted(rarest_first, key=lambda score: not study.called(SCORES[score]))
+    labels = {score: f"score of {SCORES[score]}" for score in order}
     even = {score: float(study.roles[f"{score}_baseline"].iloc[0]) for score in SCORES}
     return share_measures(study.roles, labels, even)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -28,6 +29,9 @@ from introspect.reporting.prose import (
 from introspect.statistics import Claim
 from introspect.studies.coreference import Scores
 from introspect.text import quantity, sentence, whole
+
+if TYPE_CHECKING:
+    from introspect.studies.atlas import Atlas
 
 # About how tall a report is in a notebook, its chapters folded, in pixels.
 _FRAME_HEIGHT = 800
@@ -80,6 +84,7 @@ class Skeleton:
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line that made the report.
+        atlas: an atlas of the model, to say what else the named heads do.
     """
 
     title: str
@@ -90,6 +95,7 @@ class Skeleton:
     notices: Sequence[str] = ()
     read: Sequence[str] = ()
     command: str | None = None
+    atlas: Atlas | None = None
 
     def begin(
         self,
@@ -140,6 +146,12 @@ class Skeleton:
             scores: the tables behind the report.
             claims: what is claimed in its parts, beside the finding.
         """
+        if self.atlas is not None:
+            from introspect.reporting.atlas_links import atlas_prose, check_atlas
+
+            check_atlas(self.atlas, self.certificate)
+            with document.chapter("What else these heads do"):
+                document.add_prose(atlas_prose(self.atlas, [*self.finding.claims, *claims]))
         with document.chapter("How it was measured"):
             read = map(sentence, self.read)
             document.add_prose(paragraphs([*read, *method]) + (terms or Markup()))

@@ -20,6 +20,7 @@ from introspect.reporting.prose import (
     plain_words,
 )
 from introspect.reporting.skeleton import Report, Skeleton, example_words
+from introspect.studies.atlas import Atlas
 from introspect.studies.coreference import (
     CapturedText,
     CoreferenceStudy,
@@ -55,7 +56,9 @@ METHOD = (
 
 
 @overload
-def report(study: CoreferenceStudy, *, command: str | None = None) -> Report: ...
+def report(
+    study: CoreferenceStudy, *, atlas: Atlas | None = None, command: str | None = None
+) -> Report: ...
 
 
 @overload
@@ -64,6 +67,7 @@ def report(
     subjects: Subject | Sequence[Subject],
     *,
     truncation: bool = False,
+    atlas: Atlas | None = None,
     command: str | None = None,
 ) -> Report: ...
 
@@ -74,6 +78,7 @@ def report(
     subjects: Subject | Sequence[Subject] | None = None,
     *,
     truncation: bool = False,
+    atlas: Atlas | None = None,
     command: str | None = None,
 ) -> Report:
     """Build a report on coreference cases, texts or pairs of texts.
@@ -83,6 +88,7 @@ def report(
             its first text.
         subjects: beside a model, what ``ix.coreference_study`` takes: cases, texts or pairs.
         truncation: beside a model, whether to cut texts that are too long.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
         command: the command line that made the report, for the provenance.
 
     Raises:
@@ -112,6 +118,7 @@ def report(
         # Of several texts each says what must be known of it, beside its words.
         notices=study.notices if is_one else (),
         command=command,
+        atlas=atlas,
     )
     document = skeleton.begin(
         instrument=_instrument(first) if is_one else _first_of(study),

@@ -289,6 +289,7 @@ def _write(
     write_atomically(place / "index.html", index.html)
     summary = {
         "finding": index.finding,
+        "corpus": name_of(inputs),
         "claims": [claim.to_json() for claim in index.claims],
         "texts": gathered.counts.rows,
         "tokens": gathered.counts.tokens,

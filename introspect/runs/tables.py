@@ -18,7 +18,7 @@ from introspect.io import replacing, write_lines
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.shard import by_analyzer
 from introspect.runs.store import Counts, ShardEntry, ShardStore
-from introspect.studies.coreference import DIRECTIONS, CoreferenceAnalyzer, ScoredCase
+from introspect.studies.coreference import EVERY_DIRECTION, CoreferenceAnalyzer, ScoredCase
 from introspect.studies.registry import find_analyzer
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -167,7 +167,7 @@ def _rows(cases: Sequence[ScoredCase]) -> pa.Table:
         "group": named(each, [case.group for case in cases]),
         "layer": np.tile(np.repeat(cases[0].layers, heads), directions * len(cases)),
         "head": np.tile(np.arange(heads), directions * layers * len(cases)),
-        "direction": named(direction, DIRECTIONS),
+        "direction": named(direction, EVERY_DIRECTION),
     }
     for name in _FIGURES:
         columns[name] = np.concatenate([getattr(case, name).ravel() for case in cases])

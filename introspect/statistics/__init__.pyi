@@ -14,9 +14,13 @@ from .ledger import Exclusion as Exclusion
 from .ledger import exclusions as exclusions
 from .permutation import PermutationTest as PermutationTest
 from .permutation import permutation_test as permutation_test
+from .power import POWER as POWER
+from .power import detectable_accuracy as detectable_accuracy
+from .power import detectable_mean as detectable_mean
 from .selection import DIVISIONS as DIVISIONS
-from .selection import POWER as POWER
 from .selection import SIGNIFICANT as SIGNIFICANT
+from .selection import Division as Division
 from .selection import HeldOut as HeldOut
+from .selection import divided_choices as divided_choices
 from .selection import held_out_selection as held_out_selection
 from .selection import pair_accuracy as pair_accuracy

@@ -42,6 +42,10 @@ EXCLUDED: dict[str, tuple[str, ...]] = {
     "no-detectable": ("detectable",),
     "stereotype": ("detectable: stereotype", "no-detectable: stereotype"),
     "no-detectable: stereotype": ("detectable: stereotype",),
+    "shifts": ("detectable: shifts", "no-detectable: shifts"),
+    "no-detectable: shifts": ("detectable: shifts",),
+    "followed": ("detectable: follows", "no-detectable: follows"),
+    "no-detectable: follows": ("detectable: follows",),
 }  # fmt: skip
 #: What a kind of claim excludes of the same head.
 EXCLUDED_OF_A_HEAD: dict[str, tuple[str, ...]] = {

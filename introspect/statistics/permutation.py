@@ -25,6 +25,10 @@ Shifts = npt.NDArray[np.uint8]
 _BLOCK = 1024
 
 
+# Of the p-values that the critical z is of.
+LEVEL = 0.05
+
+
 @dataclass(frozen=True, eq=False)
 class PermutationTest:
     """Result of the permutation test: p-values of all heads.
@@ -34,12 +38,14 @@ class PermutationTest:
         p_adjusted: ``(num_heads,)``, family-wise: how often the best head does as well.
         num_groups: how many groups had their labels permuted.
         note: why there are no p-values, if there are none (they are NaN then).
+        critical: the z from which on ``p_adjusted`` is below 0.05.
     """
 
     p_value: Floats
     p_adjusted: Floats
     num_groups: int
     note: str = ""
+    critical: float = float("nan")
 
 
 def permutation_test(
@@ -94,7 +100,10 @@ def permutation_test(
     largest = np.sort(deviations.max(1))
     family = len(largest) - np.searchsorted(largest, observed - SAME)
     total = len(deviations) + extra
-    return PermutationTest((own + extra) / total, (family + extra) / total, num_groups)
+    critical = float(np.quantile(largest, 1 - LEVEL))
+    return PermutationTest(
+        (own + extra) / total, (family + extra) / total, num_groups, critical=critical
+    )
 
 
 def labeling_sums(values: Matrix, index: Integers) -> tuple[Matrix, int]:

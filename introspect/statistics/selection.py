@@ -27,13 +27,12 @@ from introspect.statistics.permutation import (
     labeling_sums,
     totals_by_part,
 )
+from introspect.statistics.power import POWER
 
 #: How many times the groups are divided into folds.
 DIVISIONS = 30
 #: Below this a p-value counts as evidence.
 SIGNIFICANT = 0.05
-#: What could have been found is found in this share of sets.
-POWER = 0.8
 # So many sets are simulated, and the accuracy is searched in steps of this size.
 _POWER_RUNS = 1_000
 _POWER_STEP = 0.002
@@ -120,10 +119,9 @@ def held_out_selection(
     values, index = checked_labelings(labelings, groups)
     sums, per_one = labeling_sums(values, index)
     observable = group_sums(~np.isnan(values[0]), index)
-    each = [
-        _divided(sums[0] / per_one, observable, fold_of_groups(index, folds, seed=seed + number))
-        for number in range(divisions)
-    ]
+    each = divided_choices(
+        sums[0] / per_one, observable, index, folds=folds, divisions=divisions, seed=seed
+    )
     credits = _mean_credits(values[0], [one.chosen[one.part[index]] for one in each])
     low, high = accuracy_intervals(
         credits[:, None], groups, inflation=1 / divisions + folds / (folds - 1)
@@ -155,8 +153,8 @@ def held_out_selection(
 
 
 @dataclass(frozen=True, eq=False)
-class _Division:
-    """One division of the groups into folds.
+class Division:
+    """One division of the groups into folds, with the head that is best on all folds but one.
 
     Args:
         part: ``(num_groups,)``, the fold of each group.
@@ -171,11 +169,36 @@ class _Division:
     accuracy: float
 
 
-def _divided(sums: Matrix, observable: Matrix, part: Integers) -> _Division:
+def divided_choices(
+    sums: Matrix,
+    observable: Matrix,
+    index: Integers,
+    *,
+    folds: int,
+    divisions: int = DIVISIONS,
+    seed: int = 0,
+) -> list[Division]:
+    """Divide the groups into folds many times, and choose a head for each on the others.
+
+    Args:
+        sums: ``(num_groups, num_heads)``: the credits of each group.
+        observable: the same shape: the number of cases behind each.
+        index: the number of the group of each case.
+        folds: how many parts the groups are divided into.
+        divisions: how many times.
+        seed: the random seed of the folds.
+    """
+    return [
+        _divided(sums, observable, fold_of_groups(index, folds, seed=seed + number))
+        for number in range(divisions)
+    ]
+
+
+def _divided(sums: Matrix, observable: Matrix, part: Integers) -> Division:
     counts = _by_fold(observable, part)
     fold_sums = _by_fold(sums, part)[None]
     chosen = _choice(fold_sums, counts)
-    return _Division(part, counts, chosen[0], float(_accuracies(fold_sums, counts, chosen)[0]))
+    return Division(part, counts, chosen[0], float(_accuracies(fold_sums, counts, chosen)[0]))
 
 
 def _by_fold(table: Matrix, part: Integers) -> Floats:
@@ -225,9 +248,7 @@ class _Null:
     held_out: Floats
 
     @classmethod
-    def of(
-        cls, sums: Matrix, per_one: int, shifts: Shifts, divisions: Sequence[_Division]
-    ) -> _Null:
+    def of(cls, sums: Matrix, per_one: int, shifts: Shifts, divisions: Sequence[Division]) -> _Null:
         """Repeat selection and held-out score on permuted labels.
 
         Args:
@@ -259,7 +280,7 @@ class _Null:
         as_good = int((self.accuracies >= accuracy - SAME).sum())
         return (as_good + 1) / (len(self.accuracies) + 1)
 
-    def detectable(self, sizes: Integers, divisions: Sequence[_Division], *, seed: int) -> float:
+    def detectable(self, sizes: Integers, divisions: Sequence[Division], *, seed: int) -> float:
         """Return the accuracy at which one more head is found in 80% of simulated sets.
 
         In each set one head is right in cases drawn with some probability, and the others are those

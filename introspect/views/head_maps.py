@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from introspect.page import Section
-from introspect.studies.coreference import DIRECTIONS, Scores
+from introspect.studies.coreference import DIRECTIONS, EVERY_DIRECTION, Scores
 from introspect.studies.heads import ATTENDS_TO, SCORES, HeadStudy
 from introspect.text import counted, decimal, p_cell, percent, percent_interval
 from introspect.views.base import layers_of, map_of
@@ -193,7 +193,11 @@ def score_map_section(scores: Scores) -> Section:
         "gives: blue is more, orange less. Framed heads are right more often than the best of "
         "all heads on permuted labels (adjusted p below 0.05). Point at a head for its "
         "numbers.",
-        {name: _score_picture(scores, name) for name in DIRECTIONS},
+        {
+            name: _score_picture(scores, name)
+            for name in EVERY_DIRECTION
+            if name in DIRECTIONS or name in set(scores.heads["direction"])
+        },
         file="heads",
         control=("direction", "Direction"),
         first=choice.direction if choice else DIRECTIONS[0],

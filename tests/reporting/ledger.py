@@ -407,9 +407,9 @@ def relations_of(seed) -> Said:
         row = (
             name, int(random.integers(5, 400)), int(random.integers(5, 40)), 0, 1,
             "dependent_to_head", 0.7, accuracy, accuracy * 0.9, min(1, accuracy * 1.1),
-            random.random(), random.random(), p, p < 0.05,
+            random.random(), random.random(), p, p < 0.05, random.choice([0.9, np.nan]),
         )  # fmt: skip
-        few = (name, 3, 2, pd.NA, pd.NA, pd.NA, *[np.nan] * 7, False)
+        few = (name, 3, 2, pd.NA, pd.NA, pd.NA, *[np.nan] * 7, False, np.nan)
         rows.append(few if random.random() < 0.2 else row)
     relations = pd.DataFrame(rows, columns=list(RELATION_COLUMNS))
     return _said(finding_of_relations(relations, int(random.integers(5, 40))))

@@ -282,3 +282,41 @@ def test_a_model_without_texts_and_a_study_with_them_are_refused():
         ix.report("induction")
     with pytest.raises(InputError, match="Leave them out"):
         ix.report(ix.coreference_study("induction", "a b"), ["a b"])
+
+
+SAVED = """async () => {
+  const saved = [];
+  HTMLAnchorElement.prototype.click = function () {
+    if (this.download) saved.push(this.download);
+  };
+  const wait = () => new Promise((resolve) => setTimeout(resolve, 150));
+  for (const item of document.querySelectorAll(".choice-list button")) {
+    item.click();
+    await wait();
+  }
+  for (const select of document.querySelectorAll("select[name=role]")) {
+    for (const option of select.options) {
+      select.value = option.value;
+      select.dispatchEvent(new Event("change"));
+      select.closest("section").querySelector("[name=export-svg]").click();
+      await wait();
+    }
+  }
+  const drawn = 'section:not(:has(select[name=role])) [name="export-svg"]';
+  for (const button of document.querySelectorAll(`${drawn}, [name="save-svg"]`)) button.click();
+  for (let tries = 0; tries < 20; tries += 1) await wait();
+  return saved;
+}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", ["texts", "heads"])
+def test_no_two_pictures_of_a_report_go_into_one_file(open_page, kind):
+    if kind == "texts":
+        # Alike in their first words, and so in what is chosen first.
+        made = ix.report("induction", ["a b c a b", "a b c a b c", "a b c d a b"])
+    else:
+        made = ix.head_report(ix.head_study("induction", num_sequences=4))
+    names = open_page(made.html).evaluate(SAVED)
+    assert len(names) >= (9 if kind == "texts" else 4)
+    assert len(set(names)) == len(names), sorted(names)

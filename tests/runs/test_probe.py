@@ -267,6 +267,11 @@ def test_every_case_of_a_set_is_found_and_read_in_its_report(run, open_page):
     cases.locator("tr.case-line").first.click()
     cases.get_by_role("button", name="All its words and heads").click()
     page.locator('article.item:visible [data-view="coreference"] .reading').wait_for()
+    # On paper nothing scrolls: the list is there from its beginning.
+    cases.locator('input[name="find-cases"]').fill("")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert cases.locator("tr.case-line button").all_inner_texts() == names[:30]
+    assert "2 more are in the page itself." in cases.inner_text()
 
 
 @pytest.mark.slow

@@ -93,8 +93,8 @@ test("a case is read in a sentence", () => {
 test("what is copied has every number, and says whose", () => {
   const [heading, first, second, third] = csvOf(listOf(), [0, 1, 2]).split("\n");
   assert.ok(heading.includes("L3H1 pronoun to candidate: antecedent"));
-  assert.ok(first.endsWith("it,dog,cat,0.6,0.2,1"));
+  assert.ok(first.endsWith("it,dog,cat,0.60000,0.20000,1.00000"));
   assert.ok(second.includes('"It met a fox, and a bear."'));
-  assert.ok(second.includes('"fox, bear",a fox,0.3,0.4,0'));
-  assert.ok(third.endsWith("She,sang,,0.5,,"));
+  assert.ok(second.includes('"fox, bear",a fox,0.30000,0.40000,0.00000'));
+  assert.ok(third.endsWith("She,sang,,0.50000,,"));
 });

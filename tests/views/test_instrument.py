@@ -292,7 +292,7 @@ def test_the_sentence_is_saved_as_a_picture_that_stands_alone(open_page, demo):
     page = open_page(demo)
     with page.expect_download() as waiting:
         page.click('[data-element="instrument"] [name="save-svg"]')
-    assert waiting.value.suggested_filename == "sentence-L3H1.q10.k2.svg"
+    assert waiting.value.suggested_filename == "sentence-L3H1-q10-k2-the-animal-didnt-cross-1.svg"
     text = Path(waiting.value.path()).read_text(encoding="utf-8")
     tree = ElementTree.fromstring(text)
     words = [part.text for part in tree.iter("{http://www.w3.org/2000/svg}text")]

@@ -25,7 +25,7 @@ def draw() -> None:
             **kept("generate", 0),
         )
     try:
-        page, notices = page_of_playback(name, entry, int(generate))
+        page, missing = page_of_playback(name, entry, int(generate))
     except SelectionError:
         st.info(
             say(
@@ -34,7 +34,7 @@ def draw() -> None:
             )
         )
         return
-    show_notices(notices)
+    show_notices(missing)
     embed(page, say("Playback"))
 
 

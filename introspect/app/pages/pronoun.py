@@ -16,7 +16,6 @@ from introspect.app.display import (
     offer_report,
     offer_table,
     say,
-    show_notices,
 )
 from introspect.app.entries import Entry
 from introspect.app.form import asked, choose_case
@@ -46,7 +45,6 @@ def draw() -> None:
         return
     whole = Entry(text, truncation=entry.truncation)
     record = record_of(name, whole)
-    show_notices(record.notices)
     captured = CapturedText(case, record)
     finding = finding_of_case(captured)
     st.subheader(marked(finding.headline), anchor=False)

@@ -40,7 +40,6 @@ def draw() -> None:
     """Draw the attention of a model in one text."""
     name, entry = asked()
     record = record_of(name, entry)
-    show_notices(record.notices)
     chosen = st.segmented_control(
         say("What to show"),
         list(_CHOICES),
@@ -50,6 +49,8 @@ def draw() -> None:
         **kept("view", "heatmap", [say(choice) for choice in _CHOICES.values()]),
     )
     if chosen == "numbers":
+        # The views say them themselves.
+        show_notices(record.notices)
         _draw_numbers(record, *_choose_head(record, name))
     else:
         _draw_view(name, entry, cast(ViewName, chosen), record)

@@ -1,11 +1,14 @@
 // A long table of which only the rows in sight are there.
 import { element } from "./dom.js";
+import { whole } from "./numbers.js";
 
 // As in cases.css.
 const ROW = 30;
 // Above and below what is in sight, so that scrolling shows no gap.
 const SPARE = 8;
 const PAGE = 10;
+// On paper, which does not scroll: a sheet of them.
+const MOST_PRINTED = 30;
 
 /**
  * The table: `show` gives it its rows, by number, and `cells` makes one of them when it is seen.
@@ -30,10 +33,20 @@ export function longTable({ columns, label, cells, choose, sort }) {
   let active = 0;
   let chosen = null;
   let first = -1;
+  let isPrinted = false;
 
   root.addEventListener("scroll", () => draw());
   root.addEventListener("keydown", onKey);
   new ResizeObserver(() => draw(true)).observe(root);
+  for (const [event, value] of [
+    ["beforeprint", true],
+    ["afterprint", false],
+  ]) {
+    window.addEventListener(event, () => {
+      isPrinted = value;
+      draw(true);
+    });
+  }
   body.addEventListener("click", (event) => {
     const line = event.target.closest("tr[data-place]");
     if (line) choosePlace(Number(line.dataset.place));
@@ -67,13 +80,16 @@ export function longTable({ columns, label, cells, choose, sort }) {
 
   /** The rows in sight; anew also where the same ones are. */
   function draw(isAnew = false) {
-    const start = Math.max(0, Math.floor(root.scrollTop / ROW) - SPARE);
+    const start = isPrinted ? 0 : Math.max(0, Math.floor(root.scrollTop / ROW) - SPARE);
     if (start === first && !isAnew) return;
     first = start;
-    const end = Math.min(rows.length, start + Math.ceil(root.clientHeight / ROW) + 2 * SPARE);
+    const seen = isPrinted ? MOST_PRINTED : Math.ceil(root.clientHeight / ROW) + 2 * SPARE;
+    const end = Math.min(rows.length, start + seen);
     const hadFocus = body.contains(document.activeElement);
     const lines = rows.slice(start, end).map((row, offset) => line(row, start + offset));
-    body.replaceChildren(spacer(start), ...lines, spacer(rows.length - end));
+    const rest = rows.length - end;
+    const more = isPrinted && rest > 0 ? [moreLine(rest)] : [];
+    body.replaceChildren(spacer(start), ...lines, ...more, spacer(rest));
     if (!hadFocus) return;
     const button = body.querySelector(`tr[data-place="${active}"] button`);
     // A row that has left takes the keys with it: the table keeps them.
@@ -95,6 +111,11 @@ export function longTable({ columns, label, cells, choose, sort }) {
       "aria-current": isChosen,
     };
     return element("tr", attributes, content);
+  }
+
+  function moreLine(count) {
+    const words = `${whole(count)} more are in the page itself.`;
+    return element("tr", {}, element("td", { colspan: columns.length, class: "note" }, words));
   }
 
   function spacer(count) {

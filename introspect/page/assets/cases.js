@@ -31,6 +31,9 @@ const VERDICTS = [
   ["neither", "neither"],
 ];
 
+// Decimals of a number that goes elsewhere.
+const WRITTEN = 5;
+
 /** Build the view in its section. */
 export function mountCasesView(section, style, record) {
   const list = new CaseList(style);
@@ -194,7 +197,7 @@ export function csvOf(list, indices) {
     ...["antecedent", "distractor"].map((side) => `${name}: ${side}`),
     "credit",
   ];
-  const number = (value) => (Number.isNaN(value) ? "" : String(Number(value.toPrecision(4))));
+  const number = (value) => (Number.isNaN(value) ? "" : csvCell(decimal(value, WRITTEN)));
   const rows = indices.map((index) => {
     const { antecedent, distractor, credit } = list.facts(index);
     const one = list.cases[index];

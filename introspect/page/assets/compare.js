@@ -141,7 +141,11 @@ class CompareView {
       "Whole",
     );
     this.wholeButton.addEventListener("click", () => this.set({ block: null }));
-    const save = exportButtons("compare-view", () => compareFigure(this));
+    const save = exportButtons(
+      "compare-view",
+      () => compareFigure(this),
+      () => ({ head: this.state.headWords(), weights: "raw weights" }),
+    );
     return [
       ...this.choices.flatMap(({ layer, head }) => [layer.root, head.root]),
       scaleChoice(this.state.scale, (scale) => this.set({ scale })).root,

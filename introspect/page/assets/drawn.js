@@ -45,8 +45,14 @@ export function mountDrawnView(section, style) {
   );
 
   function controls() {
-    const exports = exportButtons(style.file, () => recolored(picture.figure, partners()));
-    if (pictures.length === 1) return [exports];
+    const isOne = pictures.length === 1;
+    const exports = exportButtons(
+      style.file,
+      () => recolored(picture.figure, partners()),
+      // Another picture of the same view is another file.
+      () => (isOne ? {} : { head: picture.label }),
+    );
+    if (isOne) return [exports];
     const options = pictures.map(({ name, label }) => [name, label]);
     const { root } = choice({ ...control, options, value: picture.name, change: turnTo });
     return [root, exports];

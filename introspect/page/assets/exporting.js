@@ -51,7 +51,10 @@ async function save(section, name, format, figure, { head, weights }) {
   const text = record?.texts.join(" · ") ?? "";
   const number = section?.id.match(/\d+/)?.[0];
   const file = `${fileName([name, head], text, number)}.${format}`;
-  const noted = withSmallPrint(figure, [text, record?.model ?? modelOfPage(), head, weights]);
+  const page = summaryOfPage();
+  // Of many texts there is none to say, but a title.
+  const subject = text || (page?.title ?? "");
+  const noted = withSmallPrint(figure, [subject, record?.model ?? page?.model, head, weights]);
   const { width, height } = noted.layout;
   const scale = format === "png" ? SCALE : 1;
   const address = await window.Plotly.toImage(noted, { format, width, height, scale });
@@ -65,10 +68,10 @@ async function save(section, name, format, figure, { head, weights }) {
   return `Offered as ${file}. If nothing came, this frame allows no downloads: open the page by itself.`;
 }
 
-/** The model that a report's page says it is about. */
-function modelOfPage() {
+/** What the page says of itself: its title and its model. */
+function summaryOfPage() {
   const summary = document.getElementById("report-summary");
-  return summary ? JSON.parse(summary.textContent).model : null;
+  return summary ? JSON.parse(summary.textContent) : null;
 }
 
 /** A figure with a line below it that says what it is of. */

@@ -121,7 +121,7 @@ export function layOut(state, sides) {
     column.isTurned = false;
     const own = state.focal.filter((token) => token.side === side).map(({ index }) => index);
     const pins = state.pins.filter((token) => token.side === side).map(({ index }) => index);
-    // Who points at a token wants to see where its weight is, and nothing else.
+    // Pointing to a token is to show where its weight is, and nothing else.
     const looked = state.pointed ? [] : column.looked;
     const kept = [...own, ...pins, ...column.found, ...looked];
     column.arrange(foldedRows(column.all, kept, wanted(state, column), column.opened));

@@ -3,6 +3,7 @@ import { copyLink } from "./address-button.js";
 import { chosenPair, isOfPair, sharesBy } from "./chosen-pair.js";
 import { choice } from "./controls.js";
 import { announce, element, figure, headName, quoted } from "./dom.js";
+import { fileName } from "./export-words.js";
 import { headStrip } from "./head-strip.js";
 import { layerPlayback } from "./layer-playback.js";
 import { bringAllIn, listMap, mapped } from "./minimap.js";
@@ -135,7 +136,10 @@ class Instrument {
     const lines = () => [this.reading.textContent, this.smallPrint()];
     const picture = () => sentencePicture(this.section.querySelector(".instrument"), lines());
     const save = pictureButtons(
-      () => `sentence-${selection.name}`,
+      () => {
+        const number = this.section.id.match(/\d+/)?.[0];
+        return fileName(["sentence", selection.name], record.texts.join(" · "), number);
+      },
       picture,
       (file) => announce(`The browser was asked to save ${file}.`),
     );

@@ -29,13 +29,28 @@ class Atlas:
 
     Args:
         path: the folder.
+        seen_from: the folder that links to its pages start from; by default the working directory.
     """
 
     path: Path
+    seen_from: Path | None = None
+
+    @property
+    def link(self) -> str:
+        """The path to the folder as links write it."""
+        if self.seen_from is None:
+            return self.path.as_posix()
+        return Path(os.path.relpath(self.path.resolve(), self.seen_from.resolve())).as_posix()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Atlas:
+    def open(
+        cls, path: str | os.PathLike[str], seen_from: str | os.PathLike[str] | None = None
+    ) -> Atlas:
         """Return the atlas in a folder.
+
+        Args:
+            path: the folder.
+            seen_from: the folder that a page with links to it is saved in.
 
         Raises:
             OutputError: the folder holds none, or one that is not finished.
@@ -52,7 +67,7 @@ class Atlas:
                 f"Expected a finished atlas in {str(path)!r}, but its run was stopped. Run the "
                 "same command again to go on."
             )
-        return cls(folder)
+        return cls(folder, None if seen_from is None else Path(seen_from))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {str(self.path)!r}: {self.summary['finding']}>"

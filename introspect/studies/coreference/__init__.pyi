@@ -17,6 +17,8 @@ from .choice_claims import in_sample_claims as in_sample_claims
 from .claims import Options as Options
 from .claims import held_out_interval as held_out_interval
 from .columns import DIRECTIONS as DIRECTIONS
+from .columns import EVERY_DIRECTION as EVERY_DIRECTION
+from .columns import LAST_POSITION as LAST_POSITION
 from .columns import CaseColumns as CaseColumns
 from .columns import Direction as Direction
 from .columns import ScoredCase as ScoredCase

@@ -33,10 +33,12 @@ class CoreferenceAnalyzer:
     Args:
         mention: how the word pairs of two mentions are combined into one number.
         weights: ``raw``, ``renormalized`` or ``norm``.
+        last_position: whether to score what the last position attends to, as a third direction.
     """
 
     mention: Mention = "mean"
     weights: Weights = "raw"
+    last_position: bool = False
     _batch: CaseBatch | None = field(default=None, repr=False)
     _columns: list[CaseColumns] = field(default_factory=list, repr=False)
     _names: set[str] = field(default_factory=set, repr=False)
@@ -78,7 +80,9 @@ class CoreferenceAnalyzer:
         Raises:
             MentionError: a mention cannot be found among the tokens.
         """
-        self._batch = CaseBatch.of(texts, self.mention, self.weights)
+        self._batch = CaseBatch.of(
+            texts, self.mention, self.weights, last_position=self.last_position
+        )
 
     def rows(self) -> torch.Tensor:
         """Return the query positions that are read of each text, ``(batch, num_rows)``."""
@@ -137,7 +141,10 @@ class CoreferenceAnalyzer:
             MentionError: a mention cannot be found among the tokens.
         """
         for case, record in batch:
-            self.add(case, columns_of_record(record, case, self.mention, self.weights))
+            columns = columns_of_record(
+                record, case, self.mention, self.weights, last_position=self.last_position
+            )
+            self.add(case, columns)
 
     def add(self, case: CorefCase, columns: CaseColumns) -> None:
         """Count a case whose columns are known; one without an id is numbered.
@@ -166,7 +173,7 @@ class CoreferenceAnalyzer:
         """
         if both := self._names & other._names:
             raise InputError(f"Expected different cases to merge, got {min(both)!r} twice.")
-        ours, theirs = (self.mention, self.weights), (other.mention, other.weights)
+        ours, theirs = ((each.mention, each.weights, each.last_position) for each in (self, other))
         if ours != theirs:
             raise InputError(f"Expected one way to score mentions, got {ours} and {theirs}.")
         for columns in other._columns:
@@ -181,7 +188,7 @@ class CoreferenceAnalyzer:
         return self._of(self.columns.called(item))
 
     def _of(self, columns: CaseColumns) -> CoreferenceAnalyzer:
-        analyzer = CoreferenceAnalyzer(self.mention, self.weights)
+        analyzer = CoreferenceAnalyzer(self.mention, self.weights, self.last_position)
         analyzer._add(columns)
         return analyzer
 
@@ -189,7 +196,7 @@ class CoreferenceAnalyzer:
         """Return all collected data and the options as arrays; nothing where there are no cases."""
         if not self._columns:
             return {}
-        options = json.dumps([self.mention, self.weights]).encode()
+        options = json.dumps([self.mention, self.weights, self.last_position]).encode()
         return self.columns.state() | {"options": np.frombuffer(options, dtype=np.uint8)}
 
     @classmethod

@@ -56,6 +56,11 @@ def mention_words(tokens: TokenSequence, case: CorefCase) -> list[Words]:
     return [pronoun, *(mention_pieces(tokens, c.span, role="candidate") for c in case.candidates)]
 
 
+def last_place(tokens: TokenSequence) -> int:
+    """Return the place of the last token that is not special, as ``[SEP]`` is."""
+    return max(place for place, flag in enumerate(tokens.special_tokens_mask) if not flag)
+
+
 @dataclass
 class CaseBatch:
     """One batch of cases while it runs; lists have one entry per layer.
@@ -69,6 +74,7 @@ class CaseBatch:
         scored: which weights are scored.
         places: the words of each mention of each case.
         words: the words of all mentions.
+        lasts: the last position of each text, as a word, where it is scored too.
     """
 
     texts: Texts
@@ -76,6 +82,7 @@ class CaseBatch:
     scored: Weights
     places: list[list[list[int]]]
     words: MentionWords
+    lasts: list[int] | None = None
     layers: list[int] = field(default_factory=list)
     weights: list[torch.Tensor] = field(default_factory=list)
     raw: list[torch.Tensor] = field(default_factory=list)
@@ -84,7 +91,14 @@ class CaseBatch:
     received: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, texts: Texts, mention: Mention = "mean", weights: Weights = "raw") -> CaseBatch:
+    def of(
+        cls,
+        texts: Texts,
+        mention: Mention = "mean",
+        weights: Weights = "raw",
+        *,
+        last_position: bool = False,
+    ) -> CaseBatch:
         """Begin a batch.
 
         Raises:
@@ -92,6 +106,7 @@ class CaseBatch:
         """
         words: list[tuple[tuple[int, ...], ...]] = []
         places: list[list[list[int]]] = []
+        lasts: list[int] = []
         for tokens, case in zip(texts.sequences, texts.items, strict=True):
             # A word stands once, however many mentions hold it: candidates may overlap, and the
             # attention between words grows with the square of their number.
@@ -100,8 +115,11 @@ class CaseBatch:
             for pieces in mention_words(tokens, case):
                 own = [of_text.setdefault(tuple(each), len(of_text)) for each in pieces]
                 places[-1].append(own)
+            if last_position:
+                lasts.append(of_text.setdefault((last_place(tokens),), len(of_text)))
             words.append(tuple(of_text))
-        return cls(texts, mention, weights, places, MentionWords(tuple(words), texts.length))
+        every = MentionWords(tuple(words), texts.length)
+        return cls(texts, mention, weights, places, every, lasts if last_position else None)
 
     @property
     def cases(self) -> tuple[CorefCase, ...]:
@@ -241,20 +259,26 @@ class CaseBatch:
         by_case = []
         for i in range(len(self.cases)):
             pairs = [_between(weights[i], *pair, self.mention) for pair in self._pairs(i)]
-            by_direction = np.stack(pairs).reshape(2, -1, *weights.shape[1:3])
+            by_direction = np.stack(pairs).reshape(self._directions, -1, *weights.shape[1:3])
             by_case.append(by_direction.swapaxes(0, 1))
         return np.concatenate(by_case)
 
     def _pairs(self, i: int) -> Iterator[tuple[list[int], list[int]]]:
-        """Yield the pronoun's words with those of each candidate, then the reverse pairs."""
+        """Yield the words of each query and key, one direction after another."""
         pronoun, *candidates = self.places[i]
         yield from ((pronoun, candidate) for candidate in candidates)
         yield from ((candidate, pronoun) for candidate in candidates)
+        if self.lasts is not None:
+            yield from (([self.lasts[i]], candidate) for candidate in candidates)
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.lasts is None else 3
 
     def _observable(self, reachable: Array, i: int) -> Array:
         """Check whether every candidate can be seen, ``(num_directions, num_layers)``."""
         seen = [reachable[:, s][:, :, t].any((1, 2)) for s, t in self._pairs(i)]
-        return np.asarray(np.stack(seen).reshape(2, -1, len(self.layers)).all(1))
+        return np.asarray(np.stack(seen).reshape(self._directions, -1, len(self.layers)).all(1))
 
     def _lengths(self, i: int) -> tuple[list[int], list[int]]:
         """Return how many words, and how many pieces, each candidate of a case has."""
@@ -285,14 +309,16 @@ class CaseBatch:
         return np.array(averages)
 
     def _removed(self) -> Array:
-        """Average the removed mass of the rows read: ``(batch, 2, num_layers, num_heads)``."""
+        """Average the removed mass of the rows: ``(batch, directions, num_layers, num_heads)``."""
         removed = torch.stack(self.removed, 1).double().numpy()  # (batch, layers, heads, rows)
         by_case = []
         for i, places in enumerate(self.places):
             of_rows = self.words.rows[i].tolist()
+            queries = [places[0], [word for mention in places[1:] for word in mention]]
+            queries += [] if self.lasts is None else [[self.lasts[i]]]
             mentions = [
                 {of_rows.index(piece) for word in words for piece in self.words.words[i][word]}
-                for words in (places[0], [w for mention in places[1:] for w in mention])
+                for words in queries
             ]
             by_case.append(np.stack([removed[i][:, :, sorted(m)].mean(-1) for m in mentions]))
         return np.stack(by_case)
@@ -320,6 +346,8 @@ def columns_of_record(
     mention: Mention = "mean",
     weights: Weights = "raw",
     embeddings: StaticEmbeddings | None = None,
+    *,
+    last_position: bool = False,
 ) -> CaseColumns:
     """Return the columns of a case, as a batch of one, from the record of its text.
 
@@ -329,6 +357,7 @@ def columns_of_record(
         mention: how the word pairs of two mentions are reduced to one number.
         weights: which weights are scored.
         embeddings: the model's input embeddings, for the baseline of word association.
+        last_position: also score what the last position attends to.
 
     Raises:
         MentionError: the record is of another text, or a mention was truncated.
@@ -336,7 +365,8 @@ def columns_of_record(
             attention that is not of a text over all of itself.
     """
     _check(record, case, mention, weights)
-    batch = CaseBatch.of(Texts((record.keys,), (case,), embeddings), mention, weights)
+    texts = Texts((record.keys,), (case,), embeddings)
+    batch = CaseBatch.of(texts, mention, weights, last_position=last_position)
     lengths = norms_of_values(record) if weights == "norm" else None
     visible = record.seen()
     for row, layer in enumerate(record.layers):

@@ -33,6 +33,10 @@ Bools = npt.NDArray[np.bool_]
 #: From the pronoun's row to the candidates, and from the candidates' rows to the pronoun.
 Direction = Literal["pronoun_to_candidate", "candidate_to_pronoun"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+#: From the last position's row to the candidates, which is scored where it is asked for: the
+#: pronoun's row of a causal model sees only what stands before it, and this one sees every word.
+LAST_POSITION = "last_position_to_candidate"
+EVERY_DIRECTION: tuple[str, ...] = (*DIRECTIONS, LAST_POSITION)
 
 #: The baselines that need no attention, in the order of the columns.
 BASELINES = (
@@ -56,7 +60,7 @@ def head_places(shape: Shape, layers: Sequence[int]) -> pd.DataFrame:
         {
             "layer": np.tile(np.repeat(layers, num_heads), num_directions),
             "head": np.tile(np.arange(num_heads), num_directions * num_layers),
-            "direction": np.repeat(DIRECTIONS[:num_directions], num_layers * num_heads),
+            "direction": np.repeat(EVERY_DIRECTION[:num_directions], num_layers * num_heads),
         }
     )
 

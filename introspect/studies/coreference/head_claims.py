@@ -22,6 +22,9 @@ from introspect.text import (
     verb,
 )
 
+# Of a head whose share turns wholly with the answer.
+_LARGEST_SHIFT = 2.0
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -84,8 +87,13 @@ def _claims(
     return claim, claim.beside("heads", found.count, subject="all heads and directions")
 
 
-def pair_claims(table: pd.DataFrame) -> tuple[Claim, ...]:
-    """Return the claims on shifts within minimal pairs; none where there was no test."""
+def pair_claims(table: pd.DataFrame, detectable: float = math.nan) -> tuple[Claim, ...]:
+    """Return the claims on shifts within minimal pairs; none where there was no test.
+
+    Args:
+        table: of ``PairShifts``.
+        detectable: the smallest shift that would have been found; it is said where none was.
+    """
     found = _found(table, lambda rows: rows["shift"])
     if found is None:
         return ()
@@ -107,8 +115,29 @@ def pair_claims(table: pd.DataFrame) -> tuple[Claim, ...]:
         found, "shifts", "shift", sentence, sided="one-sided, pairs swapped", n=2 * n, groups=n
     )
     if not found.count:
-        return claims
+        return (*claims, _detectable_shift(detectable, int(table["n_pairs"].max())))
     return (*claims, claims[0].beside("both right", row["both_right"], n=int(row["n_both"])))
+
+
+def _detectable_shift(size: float, n: int) -> Claim:
+    """Say which shift would have been found, where none was."""
+    over = counted(n, "pair")
+    is_known = size <= _LARGEST_SHIFT
+    sentence = (
+        f"A head that shifts by {decimal(size)} in the mean, and varies as most heads do, would "
+        f"have been found in 80% of sets of {over}; a smaller shift could well be missed."
+        if is_known
+        else f"With {over} no shift, however large, is found in 80% of sets."
+    )
+    return Claim(
+        kind="detectable: shifts" if is_known else "no-detectable: shifts",
+        subject="one head",
+        sentence=sentence,
+        estimate=size if is_known else math.nan,
+        n=2 * n,
+        groups=n,
+        rule="an adjusted p below 0.05 in 80% of such sets",
+    )
 
 
 def shifts_beside(table: pd.DataFrame) -> list[Claim]:

@@ -44,6 +44,7 @@ def score(
     *,
     mention: Mention = "mean",
     weights: Weights = "raw",
+    last_position: bool = False,
     segment: Segment | None = None,
     truncation: bool = False,
     options: Options = DEFAULT,
@@ -58,6 +59,9 @@ def score(
         weights: ``raw``, ``renormalized`` without special tokens and the row's own position, or
             ``norm``: each weight times the norm of the vector that the key adds; the table of heads
             then also has the accuracy by raw weights, ``raw_accuracy``.
+        last_position: also score what the last position of a text attends to, as a third direction
+            (``last_position_to_candidate``) within the same choice and the same tests. In a causal
+            model it sees every candidate, and the pronoun's row only those before it.
         segment: a function from a text to the spans of its words, for scripts without spaces, such
             as ``introspect.text.chinese.chinese_words``.
         truncation: cut texts that are too long; a case whose mentions are truncated is an error.
@@ -74,6 +78,7 @@ def score(
             cases,
             mention=mention,
             weights=weights,
+            last_position=last_position,
             segment=segment,
             truncation=truncation,
             progress=tell,
@@ -88,6 +93,7 @@ def score_cases(
     *,
     mention: Mention = "mean",
     weights: Weights = "raw",
+    last_position: bool = False,
     segment: Segment | None = None,
     truncation: bool = False,
     progress: ProgressLike = None,
@@ -101,7 +107,7 @@ def score_cases(
     checked_mention(mention)
     given = _named(as_cases(cases))
     loaded = load_text(model)
-    make = partial(CoreferenceAnalyzer, mention, weights)
+    make = partial(CoreferenceAnalyzer, mention, weights, last_position)
     with following(progress) as tell:
         lanes = _Lanes(BatchRunner(loaded), make, given, tell)
         for first in range(0, len(given), _TOGETHER):

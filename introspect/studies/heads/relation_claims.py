@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def relation_claims(relations: pd.DataFrame, num_texts: int) -> tuple[Claim, ...
     followed = ordered_relations(tested[tested["is_followed"].astype(bool)])
     if not followed:
         silent = _silence(tested, over)
-        return silent, silent.beside("sentences", num_texts)
+        return silent, silent.beside("sentences", num_texts), _detectable(tested)
     # A relation is counted once, whichever head is chosen for it.
     headline = Claim(
         kind="followed",
@@ -120,4 +121,28 @@ def _silence(tested: pd.DataFrame, over: str) -> Claim:
             "best fixed offset."
         ),
         **_numbers(row),
+    )
+
+
+def _detectable(tested: pd.DataFrame) -> Claim:
+    """Say what would have been found of the relation with the most pairs, where nothing was."""
+    row = tested.loc[tested["n"].astype(float).idxmax()]
+    over = f"{counted(int(row['n']), 'pair')} of *{row['relation']}*"
+    size = float(row["detectable"])
+    is_known = not math.isnan(size)
+    sentence = (
+        f"Over {over} a head that is right in {percent(size)} would have been found in 80% of such "
+        "sets; a weaker one, or one of a rarer relation, could well be missed."
+        if is_known
+        else f"{over[:1].upper()}{over[1:]} are too few to find a head, even one that is always "
+        "right, in 80% of such sets."
+    )
+    return Claim(
+        kind="detectable: follows" if is_known else "no-detectable: follows",
+        subject=f"one head, {row['relation']}",
+        sentence=sentence,
+        estimate=size,
+        n=int(row["n"]),
+        groups=int(row["n_sentences"]),
+        rule=f"an adjusted p below {SIGNIFICANT} in 80% of such sets",
     )

@@ -12,7 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from introspect.records import Head
-from introspect.statistics import DIVISIONS, FEWEST_GROUPS, SIGNIFICANT, share_intervals
+from introspect.statistics import (
+    DIVISIONS,
+    FEWEST_GROUPS,
+    SIGNIFICANT,
+    Division,
+    detectable_accuracy,
+    divided_choices,
+    share_intervals,
+)
 from introspect.studies.analyzer import Floats, Integers, ratio
 from introspect.studies.heads.sentence_blocks import BlockSums, SentenceBlocks
 
@@ -29,6 +37,7 @@ _AT_ONCE = 250
 RELATION_COLUMNS = (
     "relation", "n", "n_sentences", "layer", "head", "direction", "chosen_share", "accuracy",
     "ci_low", "ci_high", "offset_accuracy", "even_accuracy", "p_adjusted", "is_followed",
+    "detectable",
 )  # fmt: skip
 
 
@@ -149,11 +158,12 @@ def relation_figures(
     ]
     found = {
         sums.relation: [np.maximum(a, b) for a, b in zip(even, offset, strict=True)]
-        for sums, even, offset in zip(tested, *both, strict=True)
+        for sums, even, offset in zip(tested, *(p_values for p_values, _ in both), strict=True)
     }
+    critical = [value for _, value in both]
     shape = _shape(blocks)
     return pd.concat(
-        [_figures(sums, found.get(sums.relation), ways, shape) for sums in every],
+        [_figures(sums, found.get(sums.relation), critical, ways, shape) for sums in every],
         ignore_index=True,
     )
 
@@ -166,6 +176,7 @@ def _shape(blocks: SentenceBlocks) -> tuple[int, ...]:
 def _figures(
     sums: RelationSums,
     tested: Sequence[Floats] | None,
+    critical: Sequence[float],
     ways: Sequence[str],
     shape: tuple[int, ...],
 ) -> pd.DataFrame:
@@ -186,8 +197,32 @@ def _figures(
             "even_accuracy": ratio(sums.even.sum(0), sums.n.sum(0)),
             "p_value": np.where(known, p_value, np.nan),
             "p_adjusted": np.where(known, p_adjusted, np.nan),
+            "detectable": unknown if tested is None else detectable_accuracies(sums, critical),
         }
     )
+
+
+def detectable_accuracies(sums: RelationSums, critical: Sequence[float]) -> Floats:
+    """Return for each column the accuracy that would have been found, ``(num_columns,)``.
+
+    It is what beats even attention and the best offset alike.
+    """
+    n = sums.n.sum(0)
+    even, offset = ratio(sums.even.sum(0), n), ratio(sums.at_offset.sum(1).max(0), n)
+    found = np.full(len(n), np.nan)
+    known: dict[tuple[bytes, float, float], float] = {}
+    for column in np.flatnonzero(n):
+        sizes = sums.n[:, column]
+        key = sizes.tobytes(), float(even[column]), float(offset[column])
+        if key not in known:
+            known[key] = float(
+                np.maximum(  # NaN where one of them is
+                    detectable_accuracy(critical[0], sizes, key[1], is_chance=True),
+                    detectable_accuracy(critical[1], sizes, key[2]),
+                )
+            )
+        found[column] = known[key]
+    return found
 
 
 def _sign_flips(
@@ -197,10 +232,13 @@ def _sign_flips(
     *,
     permutations: int,
     seed: int,
-) -> list[_Tested]:
-    """Return the p-values of each relation's columns, own and of the family of all."""
+) -> tuple[list[_Tested], float]:
+    """Return the p-values of each relation's columns, own and of the family of all.
+
+    The last is the value from which on the p-values of the family are below 0.05.
+    """
     if not gains:
-        return []
+        return [], float("nan")
     random = np.random.default_rng(seed)
     signs = random.choice(np.array([-1, 1], dtype=np.float32), (permutations, num_blocks))
     scaled = [_scaled(of_relation) for of_relation in gains]
@@ -214,13 +252,14 @@ def _sign_flips(
             own[number] += (drawn >= observed[number] - _SAME).sum(0)
             largest[part] = np.maximum(largest[part], drawn.max(1))
     ordered = np.sort(largest)
-    return [
+    p_values = [
         _Tested(
             (count + 1) / (permutations + 1),
             (permutations - np.searchsorted(ordered, values - _SAME) + 1) / (permutations + 1),
         )
         for count, values in zip(own, observed, strict=True)
     ]
+    return p_values, float(np.quantile(ordered, 1 - SIGNIFICANT))
 
 
 # Sums in single precision differ in their last digits; values equal up to this count as equal.
@@ -258,16 +297,25 @@ class HeldOutRelation(NamedTuple):
 
 def held_out_relation(sums: RelationSums, *, divisions: int = DIVISIONS) -> HeldOutRelation:
     """Choose a column on four fifths of the sentences, and score it on the fifth, many times."""
-    held = _held_out(len(sums.blocks), divisions, sums.relation)
-    rest = 1 - held
-    accuracy = ratio(rest @ sums.credits, rest @ sums.n)
-    best = np.where(sums.competes, np.nan_to_num(accuracy, nan=-1.0), -2.0).argmax(1)
-    by_choice = sums.at_offset[:, :, best]
-    offset = np.einsum("ogc,cg->oc", by_choice, rest).argmax(0)
-    at_offset = np.take_along_axis(by_choice, offset[None, None, :], axis=0)[0]
-    of_choice = (sums.credits[:, best], sums.n[:, best], sums.even[:, best], at_offset)
-    credits, n, even, at_offset = ((values * held.T).sum(1) / divisions for values in of_choice)
-    counts = np.bincount(best, minlength=sums.credits.shape[1])
+    count = len(sums.blocks)
+    each = divided_choices(
+        sums.credits, sums.n, np.arange(count), folds=min(_FOLDS, count), divisions=divisions,
+        seed=zlib.crc32(sums.relation.encode()),
+    )  # fmt: skip
+    groups = np.arange(count)
+    total = np.zeros((4, count))
+    for one in each:
+        best, offset = one.chosen[one.part], _offsets(sums, one)[one.part]
+        total += [
+            sums.credits[groups, best],
+            sums.n[groups, best],
+            sums.even[groups, best],
+            sums.at_offset[offset, groups, best],
+        ]
+    credits, n, even, at_offset = total / divisions
+    counts = np.bincount(
+        np.concatenate([one.chosen for one in each]), minlength=sums.credits.shape[1]
+    )
     low, high = share_intervals(credits[:, None], n[:, None])
     figures = [float(ratio(values.sum(), n.sum())) for values in (credits, even, at_offset)]
     chosen = int(counts.argmax())
@@ -282,16 +330,14 @@ def held_out_relation(sums: RelationSums, *, divisions: int = DIVISIONS) -> Held
     )
 
 
-def _held_out(groups: int, divisions: int, name: str) -> Floats:
-    """Return 1 where a group is held out: ``(divisions * folds, groups)``.
-
-    Blocks are ordered by their hashes, and the draw depends on the name alone: neither the order of
-    the sentences nor other relations change it.
-    """
-    random = np.random.default_rng(zlib.crc32(name.encode()))
-    folds = min(_FOLDS, groups)
-    fold = np.stack([random.permutation(groups) % folds for _ in range(divisions)])
-    return np.concatenate([(fold == number).astype(np.float64) for number in range(folds)])
+def _offsets(sums: RelationSums, division: Division) -> Integers:
+    """Return for each fold the number of the offset that is best on the others, for its head."""
+    return np.array(
+        [
+            sums.at_offset[:, division.part != fold, best].sum(1).argmax()
+            for fold, best in enumerate(division.chosen)
+        ]
+    )
 
 
 def relations_table(
@@ -333,6 +379,7 @@ def _relation_row(
         (table["direction"] == way) & (table["layer"] == head.layer) & (table["head"] == head.head)
     ]
     row["p_adjusted"] = float(of_chosen["p_adjusted"].iloc[0])
+    row["detectable"] = float(of_chosen["detectable"].iloc[0])
     row["is_followed"] = row["p_adjusted"] < SIGNIFICANT
     return row
 

@@ -279,7 +279,7 @@ def _shares(pattern: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
 SYNTAX_COLUMNS = (
     "relation", "layer", "head", "direction", "n", "n_not_observable", "n_missing", "n_unaligned",
     "accuracy", "ci_low", "ci_high", "even_accuracy", "baseline_offset", "baseline_accuracy",
-    "p_value", "p_adjusted",
+    "p_value", "p_adjusted", "detectable",
 )  # fmt: skip
 
 
@@ -399,7 +399,8 @@ class SyntaxAnalyzer(LayerByLayer[list[Found]]):
             ``baseline_offset`` is the offset in words that is most often right on the same pairs,
             and ``baseline_accuracy`` its accuracy: it is in-sample, as is the accuracy of a head
             chosen from this table. The p-values test whether the head beats both, by sentence;
-            ``p_adjusted`` compares with the best of all heads, directions and relations. They, and
+            ``p_adjusted`` compares with the best of all heads, directions and relations.
+            ``detectable`` is the accuracy that would have been found in 80% of such sets. They, and
             intervals, are NaN where fewer than five sentences have the relation.
 
         Raises:

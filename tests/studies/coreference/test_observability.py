@@ -10,6 +10,7 @@ import torch
 from transformers import LlamaConfig, LlamaModel, MistralConfig, MistralModel
 
 import introspect as ix
+from introspect.errors import InputError
 from introspect.functional import assumed_mask
 from introspect.records import AttentionRecord, TokenSequence
 from introspect.studies.analyzer import Texts
@@ -147,3 +148,51 @@ def test_padding_is_not_seen_and_rows_alone_say_the_same():
         analyzer.end()
     assert np.array_equal(by_rows.columns.observable, whole.columns.observable)
     assert not whole.columns.observable[0].any() and whole.columns.observable[1, 0].all()
+
+
+def test_the_last_position_sees_candidates_that_the_pronoun_does_not():
+    record = decisive(0, 0, 0, 0, 2, visible=TRIL)
+    scored = {}
+    for last_position in (False, True):
+        analyzer = CoreferenceAnalyzer(last_position=last_position)
+        analyzer.update([(LATE, record), (CASE, record)])
+        scored[last_position] = analyzer.compute().heads.set_index("direction")
+    last = scored[True].loc["last_position_to_candidate"]
+    assert (last["n"], last["n_not_observable"], last["accuracy"]) == (2, 0, 0)  # on *dog*
+    assert scored[True].loc["pronoun_to_candidate", "n_not_observable"] == 1
+    # Asked or not, the other directions are scored alike.
+    columns = ["n", "n_not_observable", "accuracy", "margin"]
+    assert scored[False][columns].equals(scored[True].iloc[:2][columns])
+
+
+@pytest.mark.parametrize("weights", ["raw", "renormalized"])
+def test_scores_of_the_last_position_are_those_of_its_row(weights):
+    """Of a causal model, whose pronoun comes before a candidate, and of a text in a batch."""
+    model = ix.load("induction")
+    short, long = "a b c d e", "c b a d e f g"
+    cases = [
+        ix.CorefCase.from_words(text, pronoun="b", antecedent="a", distractors=["c"], id=text)
+        for text in (short, long)
+    ]
+    scores = ix.score(model, cases, last_position=True, weights=weights)
+    rows = scores.cases[scores.cases["direction"] == "last_position_to_candidate"]
+    for text in (short, long):
+        record = model.capture(text)
+        row = record.attentions[..., -1, :].double()
+        if weights == "renormalized":
+            row[..., [*map(bool, record.keys.special_tokens_mask[:-1]), True]] = 0
+            row = row / row.sum(-1, keepdim=True)
+        expected = row[..., record.keys.tokens.index("a")].numpy().ravel()
+        of_text = rows[rows["id"] == text]
+        np.testing.assert_allclose(of_text["antecedent_weight"], expected, atol=1e-5)
+    hidden = scores.heads.groupby("direction")["n_not_observable"].max()
+    assert hidden["pronoun_to_candidate"] == 2 and hidden["last_position_to_candidate"] == 0
+
+
+def test_the_last_position_is_kept_with_what_was_analyzed():
+    analyzer = CoreferenceAnalyzer(last_position=True)
+    analyzer.update([(CASE, decisive(0, 0, 0, 0, 2))])
+    again = CoreferenceAnalyzer.from_state(analyzer.state())
+    assert again.last_position and len(again.compute().heads) == 3
+    with pytest.raises(InputError, match="one way to score"):
+        again.merge(CoreferenceAnalyzer())
