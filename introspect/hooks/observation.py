@@ -149,8 +149,9 @@ class Observation:
         had_all = self._has_all()
         place = self._numbering.place(call)
         kind = place.kind
-        if place.is_piece and self._held is not None:
-            self._held[2].append(parts)
+        if place.is_piece:
+            if self._held is not None:
+                self._held[2].append(parts)
             return
         if place.is_again:
             self._extend(kind, parts)
@@ -162,7 +163,9 @@ class Observation:
             self._note_tower(call.module, place.layer)
         self._batches[kind] = int(call.queries.shape[0])
         if self._numbering.is_packed(call.module):
-            self._held = (kind, place.layer, [parts])
+            # Laid side by side, patterns are none of those that the graph of a run holds.
+            is_in_graph = any(part.requires_grad for part in parts.values())
+            self._held = None if is_in_graph else (kind, place.layer, [parts])
             return
         self.keep(kind, place.layer, parts)
         # A layer's values may arrive in two calls (see _extend); its attention does not.

@@ -15,7 +15,13 @@ from torch import nn
 
 import introspect as ix
 from introspect.errors import CaptureError, InputError, RecordError, SelectionError
-from introspect.hooks import attention_layout, capture, capture_generation, verify
+from introspect.hooks import (
+    attention_layout,
+    capture,
+    capture_generation,
+    capture_gradients,
+    verify,
+)
 from tests import tokenizers_zoo
 from tests import towers_zoo as zoo
 from tests.closeness import assert_close
@@ -328,6 +334,20 @@ def test_a_word_is_shown_with_what_it_attends_to_in_the_picture():
             record.with_picture(rows, 2, first=first)
     with pytest.raises(InputError, match="with_picture"):
         ix.image_view(record, picture)
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
+def test_gradients_are_of_the_weights_that_the_run_has(name):
+    model, inputs = zoo.build(name)
+    if name == "llava":
+        inputs = {key: value[:1] for key, value in inputs.items()}
+    of = lambda output: output.logits[0, -1, 5]  # noqa: E731
+    parts = ("gradients", "integrated_gradients")
+    found = capture_gradients(model, inputs, of, parts, steps=32)
+    # Patterns of pictures that lie in one sequence are made of several, and have none.
+    assert list(found.gradients) == (["vision", "text"] if name == "llava" else ["text"])
+    assert found.certificate.max_completeness_error < 1e-2
+    assert all(layer.abs().max() > 0 for layer in found.gradients["text"])
 
 
 def test_what_is_not_seen_is_said(runs):
