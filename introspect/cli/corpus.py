@@ -43,7 +43,8 @@ def atlas(
         int, typer.Option(help="The strongest rows of each head to keep, one a text.", min=1)
     ] = 20,
     heads: Annotated[
-        str | None, typer.Option(help="Write pages for these heads alone: L3H1,L5H11.")
+        str | None,
+        typer.Option(help="Keep pages for these heads alone: L3H1,L5H11; the tables are of all."),
     ] = None,
     column: Column = None,
     columns: Columns = None,

@@ -80,11 +80,12 @@ def check_folder(
     if PLAN not in own:
         raise OutputError(
             f"Expected an empty folder, but {shown(folder)!r} holds {names[0]!r}, which is not of "
-            f"a {kind} run. Name another folder."
+            f"{_article(kind)} {kind} run. Name another folder."
         )
     if foreign := [name for name in names if name not in own]:
         raise OutputError(
-            f"Expected an empty folder or that of a {kind} run alone, but {shown(folder)!r} holds "
+            f"Expected an empty folder or that of {_article(kind)} {kind} run alone, but "
+            f"{shown(folder)!r} holds "
             f"{foreign[0]!r}. Move it elsewhere, or name another folder."
         )
     check_apart(folder, inputs)
@@ -97,6 +98,10 @@ def check_folder(
             "--overwrite to replace it, or name another folder."
         )
     return folder
+
+
+def _article(kind: str) -> str:
+    return "an" if kind[0] in "aeiou" else "a"
 
 
 def _check_place(folder: Path) -> None:

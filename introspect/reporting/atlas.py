@@ -95,13 +95,18 @@ class AtlasFindings:
     @property
     def notices(self) -> list[str]:
         """What a reader must know first."""
-        if not self.num_rejected:
-            return []
-        are = verb(self.num_rejected, "it is", "they are")
-        return [
-            f"{counted(self.num_rejected, 'row')} gave no result; {are} in rejects.jsonl with line "
-            "and reason."
-        ]
+        found = []
+        if self.num_rejected:
+            are = verb(self.num_rejected, "it is", "they are")
+            found.append(
+                f"{counted(self.num_rejected, 'row')} gave no result; {are} in rejects.jsonl with "
+                "line and reason."
+            )
+        asked = self.sums.sums.n.sum((0, 1, 2))
+        for (_, rule), n in zip(self.sums.rules.items(), asked.tolist(), strict=True):
+            if not n and not rule.needs:
+                found.append(f"No row of these texts has a choice by one rule: {rule.name}.")
+        return found
 
 
 def atlas_index(findings: AtlasFindings) -> Report:
@@ -142,15 +147,28 @@ def _skeleton(findings: AtlasFindings, title: str, finding: Finding) -> Skeleton
 def _finding(findings: AtlasFindings) -> Finding:
     heads = findings.tables.heads
     named = heads[heads["best_rule"].notna()]
-    number, total = len(named), len(heads)
+    total = len(heads)
+    special = [rule.is_of_special for rule in findings.sums.rules.values()]
+    of_special = {name for name, flag in zip(findings.sums.rules, special, strict=True) if flag}
+    number = int((~named["best_rule"].isin(of_special)).sum())
+    sinks = len(named) - number
     follow = verb(number, "follows", "follow")
     sentence = (
         f"*{whole(number)} of {counted(total, 'head')}* {follow} a rule on {findings.name}."
         if number
         else f"No rule describes any of {counted(total, 'head')} on {findings.name}."
     )
+    if sinks:
+        many = f"{whole(sinks)} {verb(sinks, 'gives', 'give')} much to special tokens alone"
+        sentence = f"{sentence[:-1]}; {many}."
+    if not findings.tables.found.is_checked:
+        texts = findings.sums.num_texts
+        sentence = (
+            f"No rule can be checked: {counted(texts, 'text')} of {findings.name} "
+            f"{verb(texts, 'is', 'are')} too few, or too much alike."
+        )
     claim = Claim(
-        kind="described" if number else "no-described",
+        kind="described" if number or sinks else "no-described",
         subject="heads",
         sentence=sentence,
         estimate=float(number),
@@ -167,7 +185,7 @@ def _finding(findings: AtlasFindings) -> Finding:
         sentence,
         tuple(details),
         (caveat, ATTENTION_IS_NOT_CAUSATION),
-        (claim, claim.beside("heads", total)),
+        (claim, claim.beside("heads", total), claim.beside("special tokens", sinks)),
     )
 
 

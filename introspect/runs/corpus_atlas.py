@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -24,7 +26,7 @@ from introspect.io import (
     write_atomically,
     write_run,
 )
-from introspect.models import BatchLimits, Model, encode_batch, load_text
+from introspect.models import BatchLimits, Model, encode_batch, load_text, num_heads_of
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence, as_head, listed_heads
 from introspect.reporting import AtlasFindings, atlas_index, head_pages, provenance_rows
@@ -51,6 +53,8 @@ from introspect.studies.atlas import (
 from introspect.studies.runner import default_lanes, one_thread
 from introspect.text import whole
 
+# Where an object is in memory says nothing of what it is.
+_ADDRESS = r" at 0x[0-9a-fA-F]+"
 # Tables that are also written as CSV; the others have lists in their cells, or are for programs.
 _ALSO_CSV = ("heads", "rules", "modes")
 
@@ -140,6 +144,8 @@ def atlas(
     if threads is not None and threads < 1:
         raise SelectionError(f"Expected at least 1 thread, got {threads}.")
     own = _own_rules(rules)
+    if heads is not None and not list(filter(None, listed_heads(heads))):
+        raise SelectionError("Expected heads such as L3H1, got none. Leave `heads` out for all.")
     reading = input_set(
         inputs, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
     )
@@ -159,6 +165,7 @@ def atlas(
     ):
         check_readable(reading)
         loaded = load_text(model)
+        _check_heads(loaded, heads, plain.layers)
         state = state_of_inputs(reading.files)
         plan: Plan = {
             "kind": ATLAS_KIND,
@@ -178,6 +185,26 @@ def atlas(
         tell("writing the atlas", 0)
         _finish(folder, worker, reading, work, own, heads, command, modes)
     return Atlas(Path(out))
+
+
+def _check_heads(
+    model: Model,
+    heads: Sequence[HeadLike] | HeadLike | None,
+    layers: Sequence[int] | None,
+) -> None:
+    """Raise for layers and heads that a model does not have, as far as its configuration says.
+
+    Raises:
+        SelectionError: there is no such layer or head.
+    """
+    count = getattr(model.module.config, "num_hidden_layers", None)
+    if count is None:
+        return
+    if layers is not None and (wrong := [layer for layer in layers if not 0 <= layer < count]):
+        raise SelectionError(f"Expected layers from 0 to {count - 1}, got {wrong[0]}.")
+    counts = dict.fromkeys(layers or range(count), num_heads_of(model.module))
+    for head in listed_heads(heads):
+        as_head(head, counts)
 
 
 def _own_rules(rules: Mapping[str, RuleFunction]) -> dict[str, Rule]:
@@ -201,10 +228,15 @@ def _own_rules(rules: Mapping[str, RuleFunction]) -> dict[str, Rule]:
 
 def _source(function: RuleFunction) -> str:
     """Return what tells a rule from another of its name."""
+    if isinstance(function, functools.partial):
+        given = re.sub(_ADDRESS, "", f"{function.args} {function.keywords}")
+        return checksum([_source(function.func), given])
+    is_function = inspect.isroutine(function) or inspect.isclass(function)
+    written = function if is_function else type(function)
     try:
-        return checksum([inspect.getsource(function)])
+        return checksum([inspect.getsource(written)])
     except (OSError, TypeError):
-        return repr(function)
+        return re.sub(_ADDRESS, "", repr(function))
 
 
 def _finish(

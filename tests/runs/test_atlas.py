@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sys
+from functools import partial
 from urllib.parse import unquote
 
 import numpy as np
@@ -118,6 +119,47 @@ def test_own_rules_are_found_and_fail_in_words(tmp_path):
         ix.atlas(sets.model(), TEXTS, tmp_path / "bad", rules={"bad": lambda text: [1]}, **CALL)
     with pytest.raises(SelectionError, match="name of its own"):
         ix.atlas(sets.model(), TEXTS, tmp_path / "bad", rules={"previous": second}, **CALL)
+
+
+class Last:
+    """A rule that is an object."""
+
+    def __call__(self, text):
+        return np.eye(len(text), k=-1, dtype=bool)
+
+
+def nth(text, distance):
+    return np.eye(len(text), k=-distance, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    "rules", [lambda: {"mine": Last()}, lambda: {"mine": partial(nth, distance=2)}]
+)
+def test_a_rule_is_known_again_by_its_source(rules, tmp_path):
+    for _ in range(2):
+        ix.atlas(sets.model(), TEXTS[:8], tmp_path / "out", rules=rules(), **CALL)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"heads": "L9H0"}, "L9H0"),
+        ({"heads": ""}, "got none"),
+        ({"layers": [0], "heads": ["L1H0"]}, "L1H0"),
+        ({"layers": [9]}, "from 0 to 2, got 9"),
+    ],
+)
+def test_heads_and_layers_are_checked_before_anything_is_read(wrong, said, tmp_path):
+    with pytest.raises(SelectionError, match=said):
+        ix.atlas(sets.model(), TEXTS, tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rule_without_a_row_is_said(tmp_path):
+    never = {"never": lambda text: np.zeros((len(text), len(text)), dtype=bool)}
+    made = ix.atlas(sets.model(), TEXTS[:8], tmp_path / "out", rules=never, **CALL)
+    page = (made.path / "index.html").read_text()
+    assert "No row of these texts has a choice by one rule: rule never." in page
 
 
 def test_what_cannot_be_read_is_refused_and_nothing_is_left(tmp_path):

@@ -66,10 +66,6 @@ export function mountAtlasView(section, style) {
   }
 
   function say(head) {
-    if (!head) {
-      said.textContent = "Choose a head.";
-      return;
-    }
     const link = linkTo(head.name, style, `Open the page of ${head.name}`);
     said.replaceChildren(head.sentence, ...(link ? [" ", link] : []));
   }
@@ -113,10 +109,12 @@ export function mountAtlasView(section, style) {
   );
   sortableTable(table, "heads");
   drawn();
-  if (chosen) {
-    strip.mark(chosen.row, chosen.head);
-    scatter.mark(chosen);
-  } else strip.mark(0, 0);
+  // Without a choice in the address, the head that its rule covers best.
+  chosen ??= heads.reduce((best, head) =>
+    (head.coverage ?? -1) > (best.coverage ?? -1) ? head : best,
+  );
+  strip.mark(chosen.row, chosen.head);
+  scatter.mark(chosen);
   say(chosen);
 }
 

@@ -43,7 +43,7 @@ from introspect.studies.atlas.rules import RULES, Rule
 
 #: The blocks that texts are divided into by their hashes: half of them find, half of them check.
 BLOCKS = 64
-#: A row counts as a use of its query if its largest weight is at least this.
+#: A row counts as a use of its query and its key if its largest weight is at least this.
 STRONG = 0.3
 
 
@@ -191,7 +191,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
         keys = rows.best.numpy()
         strong = (rows.best >= 0) & (rows.largest >= STRONG)
         heads = np.arange(len(keys))[:, None] * ENTRIES
-        is_known = (keys >= 0) & (ids[keys] >= 0)
+        is_known = strong.numpy() & (ids[keys] >= 0)
         queries = np.broadcast_to(ids[masks.rows.numpy()], keys.shape)
         return _Seen(
             rows.rules,
@@ -372,7 +372,7 @@ class AtlasSums:
         num_rows: the number of rows, of tokens that are not special.
         sums: the totals by block, layer, head, rule and measure.
         kept: the examples.
-        keys: how often an entry gets a row's largest weight, by head.
+        keys: how often an entry gets a weight of at least ``STRONG``, by head.
         queries: how often an entry gives a weight of at least ``STRONG``, by head.
         entries: how often an entry occurs.
     """

@@ -19,6 +19,8 @@ HALVES = ("finding", "checking")
 COVERAGE = 0.3
 #: … and at least this share of what even attention would leave to other keys.
 BEYOND = 0.25
+#: … with this lower end of the 95% interval in the half that checks.
+SURE = 0.25
 #: With so much attention on special tokens, what the rest does is not the head's rule.
 MOSTLY_SPECIAL = 0.9
 #: A rule needs this many rows in a half to be a candidate.
@@ -98,6 +100,7 @@ class FoundRules:
         checking: the figures of the half that checked.
         best: the number of the rule that the finding half chose; -1 where no rule was asked.
         is_named: whether the checking half confirms it.
+        is_unsure: whether it covers enough in both halves, but the texts are too few to be sure.
         p_adjusted: its family-wise p-value on the checking half; NaN where none could be had.
         num_groups: the blocks of texts of the checking half.
     """
@@ -107,6 +110,7 @@ class FoundRules:
     checking: HalfFigures
     best: Integers
     is_named: npt.NDArray[np.bool_]
+    is_unsure: npt.NDArray[np.bool_]
     p_adjusted: Floats
     num_groups: int
 
@@ -117,12 +121,24 @@ class FoundRules:
         of_special = np.array([rule.is_of_special for rule in sums.rules.values()])
         best = _best(finding, of_special)
         p_adjusted = _tested(checking, best, draws, seed)
-        is_strong = _at(finding.is_strong, best) & _at(checking.is_strong, best)
         with np.errstate(invalid="ignore"):
-            is_named = (best >= 0) & is_strong & (p_adjusted < SIGNIFICANT)
+            is_sure = _at(checking.low >= SURE, best) & (p_adjusted < SIGNIFICANT)
+        is_strong = _at(finding.is_strong, best) & _at(checking.is_strong, best) & (best >= 0)
         return cls(
-            tuple(sums.rules), finding, checking, best, is_named, p_adjusted, len(checking.gains)
+            tuple(sums.rules),
+            finding,
+            checking,
+            best,
+            is_strong & is_sure,
+            is_strong & ~is_sure,
+            p_adjusted,
+            len(checking.gains),
         )
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether there are texts enough to check any rule."""
+        return bool(np.isfinite(self.p_adjusted).any())
 
     def table(self, layers: tuple[int, ...]) -> pd.DataFrame:
         """Return one row for each head, rule and half, with the columns ``RULE_COLUMNS``.
@@ -186,7 +202,8 @@ def _best(finding: HalfFigures, of_special: npt.NDArray[np.bool_]) -> Integers:
         return np.full(n.shape[:2], -1, dtype=np.int64)
     part = ratio(n, np.maximum(n.max(-1, keepdims=True), 1))
     score = np.nan_to_num(finding.beyond, nan=-1.0) * np.sqrt(part)
-    is_asked = n >= np.minimum(FEWEST_ROWS, n.max())
+    # Of few texts even the rules about nearly all rows have few.
+    is_asked = (n > 0) & (n >= np.minimum(FEWEST_ROWS, n.max() / 2))
     score = np.where(is_asked, score, -np.inf)
     # Scores are below 1.
     score = score + 2.0 * finding.is_strong

@@ -9,8 +9,14 @@ from introspect.records import Head
 from introspect.statistics import FEWEST_GROUPS, SIGNIFICANT, Claim
 from introspect.studies.atlas.analyzer import AtlasSums
 from introspect.studies.atlas.row_figures import MEASURES
-from introspect.studies.atlas.rule_tests import BEYOND, COVERAGE, MOSTLY_SPECIAL, FoundRules
-from introspect.text import counted, percent, percent_ends
+from introspect.studies.atlas.rule_tests import (
+    BEYOND,
+    COVERAGE,
+    MOSTLY_SPECIAL,
+    SURE,
+    FoundRules,
+)
+from introspect.text import counted, p_value, percent, percent_ends, verb
 
 #: A head's attention to special tokens is told before its rule from this share on.
 TOLD_SPECIAL = 0.25
@@ -19,8 +25,8 @@ _NEARLY_ALL = 0.9
 
 RULE = (
     f"at least {percent(COVERAGE, 0)} of the weight that counts, and {percent(BEYOND, 0)} of what "
-    f"even attention leaves, in both halves of the texts; family-wise p < {SIGNIFICANT} in the "
-    "half that the rule was not found in"
+    "even attention leaves, in both halves of the texts; in the half that the rule was not found "
+    f"in, a 95% interval from {percent(SURE, 0)} up and family-wise p < {SIGNIFICANT}"
 )
 
 
@@ -46,7 +52,7 @@ class HeadSentences:
         rule = int(self.found.best[place, head])
         name = str(Head(self.sums.layers[place], head))
         if rule < 0:
-            return (self._unread(name),)
+            return (self._unread(name, place, head),)
         special = self._special(place, head)
         is_named = bool(self.found.is_named[place, head])
         sentence = (self._named if is_named else self._unnamed)(name, place, head, rule, special)
@@ -78,11 +84,17 @@ class HeadSentences:
         n = int(self.sums.sums.measured[at])
         return float(self.sums.sums.sums[at]) / n if n else math.nan
 
-    def _unread(self, name: str) -> Claim:
+    def _unread(self, name: str, place: int, head: int) -> Claim:
+        why = "no text gives its rows a choice"
+        if self.found.checking.n[place, head].any():
+            why = (
+                f"none of {counted(self.sums.num_texts, 'text')} is in the half that finds rules; "
+                "give more texts that differ"
+            )
         return Claim(
             kind="no-follows",
             subject=name,
-            sentence=f"Nothing can be said of {name}: no text gives its rows a choice.",
+            sentence=f"Nothing can be said of *{name}*: {why}.",
             n=self.sums.num_texts,
             groups=0,
             rule=RULE,
@@ -113,13 +125,21 @@ class HeadSentences:
             first = f"*{name}* sends {percent(special, 0)} of its attention to special tokens. "
         if math.isnan(float(self.found.p_adjusted[place, head])):
             return (
-                f"{first}No rule is given to *{name}*: {counted(self.sums.num_texts, 'text')} are "
-                f"too few to check one, which takes {FEWEST_GROUPS} in each half."
+                f"{first}No rule is given to *{name}*: "
+                f"{counted(self.sums.num_texts, 'text')} {verb(self.sums.num_texts, 'is', 'are')} "
+                f"too few to check one, which takes {FEWEST_GROUPS} that differ in each half."
             )
         of_rest = " of the rest" if first else ""
         share = percent(float(checking.coverage[at]), 0)
         beside = self._beside(rule, float(checking.even[at]))
         where = self._where(place, head, rule)
+        if self.found.is_unsure[place, head]:
+            ends = percent_ends(float(checking.low[at]), float(checking.high[at]))
+            return (
+                f"{first}No rule is sure for *{name}*: {kind.name} covers {share}{of_rest}{where}"
+                f"{ends}; {beside}, but these texts are too few to be sure "
+                f"({p_value(float(self.found.p_adjusted[place, head]))})."
+            )
         return (
             f"{first}No rule describes *{name}*: the best, {kind.name}, covers {share}"
             f"{of_rest}{where}; {beside}."

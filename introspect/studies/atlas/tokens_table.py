@@ -12,6 +12,8 @@ from introspect.studies.atlas.entries import EntryCounts
 
 #: Entries that occur less often, or that the head uses less often, are left out.
 FEWEST = 5
+#: A lift must be so many standard errors above 0.
+_SURE = 2.0
 #: The most entries of a head and a side.
 MOST = 15
 
@@ -21,9 +23,9 @@ TOKEN_COLUMNS = ("layer", "head", "side", "rank", "id", "token", "count", "n", "
 def tokens_table(sums: AtlasSums, label: Callable[[int], str]) -> pd.DataFrame:
     r"""Return the entries with the largest lift of each head, as keys and as queries.
 
-    As a key, an entry counts where it gets the largest weight of a row; as a query, where it gives
-    a weight of at least 0.3. The lift is the smoothed log odds ratio, in nats, against how often
-    the entry occurs:
+    An entry counts where it gives, or gets, the largest weight of a row outside special tokens, if
+    that is at least 0.3. The lift is the smoothed log odds ratio, in nats, against how often the
+    entry occurs; only entries whose lift is two standard errors above 0 are listed:
 
     .. math:: \log\frac{c + ½}{C - c + ½} - \log\frac{n + ½}{N - n + ½}
 
@@ -62,7 +64,7 @@ def _lifts(
         n = corpus.get(entry, 0)
         if min(count, n) < FEWEST:
             continue
-        lift = math.log((count + 0.5) / (number - count + 0.5))
-        lift -= math.log((n + 0.5) / (total - n + 0.5))
-        if lift > 0:
+        cells = [count + 0.5, number - count + 0.5, n + 0.5, total - n + 0.5]
+        lift = math.log(cells[0] / cells[1]) - math.log(cells[2] / cells[3])
+        if lift > _SURE * math.sqrt(sum(1 / cell for cell in cells)):
             yield entry, count, lift

@@ -185,12 +185,11 @@ def test_entries_are_those_of_a_slow_loop(both):
     for text, layer, head, query, weights, seen in rows(given, causal):
         places = np.flatnonzero(seen & ~text.is_special)
         most = places[weights[places] == weights[places].max()]
-        if len(most) != 1:
+        if len(most) != 1 or weights[most[0]] < STRONG:
             continue
         code = (layer * len(HEADS) + head) * ENTRIES
         keys[code + int(text.ids[most[0]])] += 1
-        if weights[most[0]] >= STRONG:
-            queries[code + int(text.ids[query])] += 1
+        queries[code + int(text.ids[query])] += 1
     for counts, ours in ((keys, sums.keys), (queries, sums.queries)):
         codes, numbers = ours.settled()
         assert dict(zip(codes.tolist(), numbers.tolist(), strict=True)) == dict(counts)

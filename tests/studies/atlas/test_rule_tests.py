@@ -61,10 +61,46 @@ def test_with_few_texts_none_is_named_and_it_is_said():
     assert np.isnan(row["best_rule_coverage"])
 
 
+def test_of_few_texts_the_best_is_still_the_best():
+    """A rule about nearly all rows is a candidate even where a half has fewer than are asked."""
+    sums = planted.analyzed(["previous"], seed=9, trees=False, num_texts=2, weight=0.99).compute()
+    found = FoundRules.of(sums)
+    assert found.names[found.best[0, 0]] in ("previous", "word_start")
+
+
+def test_a_rule_that_covers_enough_of_too_few_texts_is_unsure():
+    # Of five blocks even the smallest two-sided p-value is above 0.05.
+    every = (
+        planted.analyzed(["previous"], seed=10, trees=False, num_texts=count).compute()
+        for count in range(8, 24)
+    )
+    sums = next(each for each in every if FoundRules.of(each, draws=100).num_groups == 5)
+    tables = AtlasTables.of(sums, texts_of(sums), str)
+    assert tables.found.is_unsure[0, 0]
+    sentence = tables.heads["sentence"].iloc[0]
+    assert sentence.startswith("No rule is sure for L0H0: previous token covers")
+    assert "too few to be sure (p = " in sentence
+    assert tables.heads["best_rule"].isna().all()
+
+
+def test_copies_of_a_text_fall_in_one_half_and_that_is_said():
+    analyzer = planted.analyzed([""], seed=0, trees=False, num_texts=1)
+    for _ in range(5):
+        analyzer.merge(planted.analyzed([""], seed=0, trees=False, num_texts=1))
+    sums = analyzer.compute()
+    sentence = AtlasTables.of(sums, texts_of(sums), str).heads["sentence"].iloc[0]
+    assert "texts that differ" in sentence or "differ in each half" in sentence
+
+
+def test_entries_that_are_used_as_often_as_they_occur_are_not_listed():
+    sums = planted.analyzed(["previous"], seed=11, trees=False, num_texts=60, weight=0.9).compute()
+    assert AtlasTables.of(sums, texts_of(sums), str).tokens.empty
+
+
 def texts_of(sums):
     given = {}
     for number in range(200):
-        for seed in range(8):
+        for seed in range(12):
             sequence, tree = planted.text(1000 * seed + number)
             given[tree.text] = sequence
     return {number: given[name.text] for number, name in sums.kept.texts.items()}
