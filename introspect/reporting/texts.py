@@ -256,9 +256,14 @@ def _add_views(
             with_detail=False
         )
     sections += model_view(record).sections(with_detail=False)
-    layer, heads = (head.layer, [head.head]) if head else (record.layers[0], None)
+    if head is None:
+        # The head that the sentence is of.
+        opened = _instrument(text)
+        assert opened.layer is not None
+        assert opened.head is not None
+        head = Head(opened.layer, opened.head)
     sections += head_view(
-        record, layer=layer, heads=heads, token=token, granularity="word"
+        record, layer=head.layer, heads=[head.head], token=token, granularity="word"
     ).sections()
     for section in sections:
         document.add_section(section, folds=folds)

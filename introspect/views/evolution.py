@@ -159,7 +159,8 @@ class EvolutionView(View):
                 lead=(
                     "How a pattern comes about in training. Each row is a token that attends, each "
                     "column a token attended to. Move the slider, or let it play; point at a cell "
-                    "for its number."
+                    "for its number. The sentence and the heads above are of "
+                    f"{self.unit} {whole(self.times[-1])}, the last."
                 ),
                 state={
                     "layer": self.layer,

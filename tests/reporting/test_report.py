@@ -60,7 +60,12 @@ def test_it_is_small_and_repeatable(demo, model, case):
 
 def test_a_case_is_scored_once(model, case, monkeypatch):
     of, scored = CaseBatch.of, []
-    monkeypatch.setattr(CaseBatch, "of", lambda *args: (scored.append(1), of(*args))[1])
+
+    def counted(*args, **options):
+        scored.append(1)
+        return of(*args, **options)
+
+    monkeypatch.setattr(CaseBatch, "of", counted)
     ix.report(ix.coreference_study(model, [case]))
     assert len(scored) == 1
 
@@ -320,3 +325,10 @@ def test_no_two_pictures_of_a_report_go_into_one_file(open_page, kind):
     names = open_page(made.html).evaluate(SAVED)
     assert len(names) >= (9 if kind == "texts" else 4)
     assert len(set(names)) == len(names), sorted(names)
+
+
+def test_a_text_without_a_case_opens_with_one_head_everywhere(open_page):
+    page = open_page(ix.report("induction", "a b c d a b c d").html)
+    strip = page.locator('.strip-cell[aria-selected="true"]')
+    layer, head = (strip.get_attribute(f"data-{name}") for name in ("layer", "head"))
+    assert f"L{layer}H{head}" in page.inner_text('[data-view="head"]')

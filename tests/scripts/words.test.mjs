@@ -35,6 +35,8 @@ test("a label is shortened by characters, not by halves of them", () => {
   assert.equal(shortened("👍🏽👍🏽👍🏽", 4), "👍🏽…");
   assert.equal(shortened("हिन्दी में", 5), "हि…");
   assert.equal(shortened("cafe\u0301s", 5), "caf…");
+  // The quotation marks are the sentence's own, and do not turn with the word.
+  assert.equal(quoted("كان"), "“\u2068كان\u2069”");
   assert.equal(quoted("x".repeat(30)), `“${"x".repeat(23)}…”`);
   assert.equal(escaped("<b>&"), "&lt;b&gt;&amp;");
 });

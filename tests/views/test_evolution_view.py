@@ -170,3 +170,10 @@ def test_one_time_of_one_token(open_page):
     page = open_page(evolution_view([one]).to_html())
     assert page.is_disabled("button[name=play]")
     assert_shown(page, torch.ones(1))
+
+
+def test_it_says_which_time_the_sentence_is_of():
+    view = evolution_view(records(), losses=LOSSES, times=[0, 5, 10, 20, 50, 200])
+    (section,) = view.sections()
+    assert section.lead.endswith("The sentence and the heads above are of epoch 200, the last.")
+    assert view.record is view.records[-1]

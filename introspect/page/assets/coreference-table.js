@@ -14,7 +14,7 @@ export function rankedTable(record, style, choose) {
     columns.map((name) => element("th", { scope: "col" }, name)),
   );
   const body = element("tbody");
-  const more = element("button", { type: "button", class: "plain" });
+  const more = element("button", { type: "button", class: "plain on-screen" });
   const order = style.range[0] < 0 ? "by how much more the antecedent gets" : "by weight";
   const caption = element("caption", {}, `Heads ${order}`);
   let isWhole = false;

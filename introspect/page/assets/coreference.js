@@ -31,7 +31,11 @@ export function mountCoreferenceView(section, style, record) {
   );
   const legend = scaleLegend(style.scale, ...mapEnds(style));
   const table = rankedTable(record, style, choose);
-  const opener = element("button", { type: "button", class: "plain" }, "Open in the head view");
+  const opener = element(
+    "button",
+    { type: "button", class: "plain on-screen" },
+    "Open in the head view",
+  );
   opener.addEventListener("click", () => {
     openHead(section, record, record.layers[state.row], state.head, "coreference view");
   });

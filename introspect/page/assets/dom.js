@@ -61,6 +61,6 @@ export function runsLeft(text) {
 
 /** A token in a sentence: in quotes, shortened; one that runs left must not turn the sentence. */
 export function quoted(label, longest = 24) {
-  const words = `“${shortened(label, longest)}”`;
-  return runsLeft(label) ? `\u2068${words}\u2069` : words;
+  const words = shortened(label, longest);
+  return runsLeft(label) ? `“\u2068${words}\u2069”` : `“${words}”`;
 }

@@ -23,7 +23,11 @@ export function headDetail(style, view, open) {
   const cell = element("p", { class: "detail-cell" }, HINT);
   const facts = element("table", { class: "detail-facts" });
   const pairs = element("ol", { class: "pairs" });
-  const opener = element("button", { type: "button", class: "plain" }, "Open in the head view");
+  const opener = element(
+    "button",
+    { type: "button", class: "plain on-screen" },
+    "Open in the head view",
+  );
   const hint = element("p", { class: "lead" }, "Click a map to see its head here.");
   const parts = element("div", { class: "detail-parts" }, [
     element("div", {}, [map, cell]),

@@ -26,7 +26,8 @@ export function rankedPairs(record, choose) {
     root.hidden = !pair;
     if (!pair) return;
     const [query, key] = pair.labels;
-    summary.textContent = `All ${whole(shown.length)} heads ranked, “${query}” to “${key}”`;
+    const heads = shown.length === 1 ? "The one head" : `All ${whole(shown.length)} heads ranked`;
+    summary.textContent = `${heads}, “${query}” to “${key}”`;
     draw();
   }
 
