@@ -18,7 +18,7 @@ from typing import Any
 import introspect as ix
 from introspect import cli
 from introspect.io import files, results
-from introspect.runs import jobs, outcome, run, shard
+from introspect.runs import jobs, outcome, plan, shard
 from introspect.runs import outcome as finishing
 from introspect.runs import tables as gathering
 from introspect.runs.store import ShardStore
@@ -66,7 +66,7 @@ def _interrupt_in_the_second_shard(times: int, number: int = signal.SIGINT) -> N
 
 #: How each moment is come by. A shard's file is the only one that is written durably, but the plan.
 MOMENTS: dict[str, Callable[[], None]] = {
-    "before the plan": lambda: _set(run, "write_run", 1),
+    "before the plan": lambda: _set(plan, "write_run", 1),
     "in a shard": lambda: _set(Worker, "attend", 4),
     "before a rename": lambda: _set(Path, "replace", 4),
     "after a rename": lambda: _set(files, "_sync_folder", 4),

@@ -13,7 +13,7 @@ import pytest
 
 import introspect as ix
 from introspect.errors import OutputError
-from introspect.runs import run as probe_run
+from introspect.runs import plan as probe_plan
 from introspect.studies import runner as lanes
 from tests.runs import sets
 from tests.runs.conftest import ROOT, subprocess_environment
@@ -61,7 +61,7 @@ def test_a_run_of_an_older_version_is_refused_and_overwritten_when_told(
     out = tmp_path / "old"
     ix.probe(sets.model(), given, out, **CALL)
     shutil.copy(Path(__file__).with_name("run_0_1_0.json"), out / "run.json")
-    monkeypatch.setattr(probe_run, "version_of_introspect", lambda: "0.2.0")
+    monkeypatch.setattr(probe_plan, "version_of_introspect", lambda: "0.2.0")
     now = tables(out)
     # Version 0.1.0 did not write them.
     later = ("held_out.csv", "minimal_pairs.csv")

@@ -75,7 +75,7 @@ def _kinds(captured: Any) -> str:
         queries, keys = layers[0].shape[-2:]
         if kind in ("self", "encoder") and keys < queries:
             notes.append(f"{kind}: over a window around each token, as the model returns it")
-    named = ", ".join(kind for kind in OWN if captured.attentions.get(kind))
+    named = ", ".join(kind for kind in (*OWN, "text") if captured.attentions.get(kind))
     return f"{named} ({'; '.join(notes)})" if notes else named
 
 
