@@ -339,6 +339,8 @@ def _strongest(
         allowed = shares.masked_fill(apart < least, torch.nan)
         if allowed.isfinite().any():
             place = int(allowed.nan_to_num(-math.inf, neginf=-math.inf).argmax())
+            if not float(shares.flatten()[place]) > 0:
+                continue  # What comes later gets nothing.
             where = [int(index) for index in torch.unravel_index(torch.tensor(place), shares.shape)]
             source, target = sources[where[2]][0], targets[where[3]][0]
             return (

@@ -351,3 +351,22 @@ def test_no_number_and_no_special_token_is_cut_into_lines(open_page, width):
     }).map((n) => n.textContent)"""
     for part in (".word small", ".word[data-kind] .word-text"):
         assert page.locator(f"{WORDS} {part}").evaluate_all(lines) == []
+
+
+def test_a_view_without_the_chosen_weights_shows_raw_ones(open_page):
+    page = open_page(ix.report("induction", "a b c d a b c d").html)
+    own = page.locator('[data-view="model"] select[name="weights"]')
+    top = page.locator('[data-element="instrument"] select[name="weights"]')
+    top.select_option("rollout")
+    assert own.input_value() == "rollout"
+    top.select_option("renormalized")
+    assert own.input_value() == "raw"
+    top.select_option("rollout")
+    assert own.input_value() == "rollout"
+
+
+def test_the_first_token_of_a_causal_model_has_no_second_word():
+    record = ix.load("induction").capture("a b c d e a b c")
+    opened = instrument(record, Choice(layer=0, head=0, query=0, granularity="token"))
+    assert opened.query == 0
+    assert opened.key is None

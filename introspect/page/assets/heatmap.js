@@ -24,13 +24,13 @@ import { onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
 import {
+  fittingWeights,
   isUnbounded,
   isWhole,
   loadMethods,
   numberWords,
   patternBy,
   weighingChoice,
-  weightsFrom,
   weightsWords,
 } from "./weighings.js";
 
@@ -132,8 +132,7 @@ class HeatmapView {
       return;
     }
     const { row = state.row, head = state.head, weights = state.weights } = changed;
-    const isKnown = weightsFrom(record)(weights) !== null;
-    Object.assign(state, { row, head, weights: isKnown ? weights : state.weights });
+    Object.assign(state, { row, head, weights: fittingWeights(record, weights) });
     this.showControls();
     this.update();
   }

@@ -14,7 +14,7 @@ import { beforeFrame, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme } from "./theme.js";
 import { tokenColumn, walkWithArrows } from "./tokens.js";
-import { loadMethods, weighingChoice, weightsFrom, weightsWords } from "./weighings.js";
+import { fittingWeights, loadMethods, weighingChoice, weightsWords } from "./weighings.js";
 
 /** Build the view in its section. */
 export async function mountLayerView(section, style, record) {
@@ -81,7 +81,7 @@ class LayerView {
     const change = {};
     if (typeof token === "number") change.token = token;
     if ("head" in changed) Object.assign(change, { head: changed.head, combine: "one" });
-    if (weightsFrom(record)(changed.weights ?? "") !== null) change.weights = changed.weights;
+    if (changed.weights !== undefined) change.weights = fittingWeights(record, changed.weights);
     if (Object.keys(change).length === 0) return;
     this.apply(change);
     this.headSelect.value = String(state.head);

@@ -14,6 +14,7 @@ import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
 import {
+  fittingWeights,
   isUnbounded,
   isWhole,
   loadMethods,
@@ -21,7 +22,6 @@ import {
   numberWords,
   patternBy,
   weighingChoice,
-  weightsFrom,
   weightsWords,
 } from "./weighings.js";
 
@@ -75,8 +75,9 @@ export async function mountModelView(section, style, record) {
 
   /** What was chosen elsewhere on the page. */
   function take(changed) {
-    const isKnown = weightsFrom(record)(changed.weights ?? "") !== null;
-    if (isKnown && changed.weights !== view.weights) changeWeights(changed.weights);
+    const asked = changed.weights === undefined ? view.weights : changed.weights;
+    const fit = fittingWeights(record, asked);
+    if (fit !== view.weights) changeWeights(fit);
     else if (isOfPair(changed)) showPair();
     const isPlace = "row" in changed || "head" in changed;
     if (isPlace && selection.head < view.pattern.numHeads) show(selection.row, selection.head);

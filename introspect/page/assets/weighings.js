@@ -42,6 +42,11 @@ export function weightsFrom(record) {
   return oneOf(weighingsOf(record).map(([name]) => name));
 }
 
+/** What a view that shows a record by its methods shows for a weighting chosen elsewhere. */
+export function fittingWeights(record, name) {
+  return weightsFrom(record)(name) ?? "raw";
+}
+
 /** The choice of them; null where there is only one. */
 export function weighingChoice(record, value, change) {
   const options = weighingsOf(record);
