@@ -1,6 +1,6 @@
 """``python -m introspect``."""
 
-from introspect.cli.main import program
+from introspect.cli import program
 
 if __name__ == "__main__":
     program()

@@ -261,9 +261,11 @@ def _add_views(
         opened = _instrument(text)
         assert opened.layer is not None
         assert opened.head is not None
-        head = Head(opened.layer, opened.head)
+        layer, number = opened.layer, opened.head
+    else:
+        layer, number = head
     sections += head_view(
-        record, layer=head.layer, heads=[head.head], token=token, granularity="word"
+        record, layer=layer, heads=[number], token=token, granularity="word"
     ).sections()
     for section in sections:
         document.add_section(section, folds=folds)
