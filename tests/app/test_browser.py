@@ -59,8 +59,16 @@ def visit(visitor: Any, served: Any) -> Iterator[Callable[..., Any]]:
 
 def frame(page: Any, title: str) -> Any:
     """What is in the frame of a view, once it is interactive."""
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
     found = page.frame_locator(f'iframe[title="{title}"]')
-    found.locator('html[data-ready="true"]').wait_for(state="attached")
+    ready = found.locator('html[data-ready="true"]')
+    try:
+        ready.wait_for(state="attached", timeout=30_000)
+    except PlaywrightTimeout:
+        # Streamlit may lose a message on a busy machine; what was entered is in the address.
+        page.reload()
+        ready.wait_for(state="attached")
     return found
 
 
