@@ -85,12 +85,9 @@ class AtlasFindings:
         }
 
     @cached_property
-    def windows(self) -> dict[str, tuple[TokenSequence, int]]:
-        """The tokens of each text, by its id, and their number."""
-        return {
-            self.sums.kept.texts[number].id: (tokens, len(tokens))
-            for number, tokens in self.texts.items()
-        }
+    def tokens_of(self) -> dict[str, TokenSequence]:
+        """The tokens of each text, by its id."""
+        return {self.sums.kept.texts[number].id: tokens for number, tokens in self.texts.items()}
 
     @property
     def notices(self) -> list[str]:
@@ -404,7 +401,8 @@ def _examples_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list
 
 def _example(findings: AtlasFindings, row: Any) -> dict[str, Any]:
     """Return an example with the tokens around its query and its key, and special tokens."""
-    tokens, count = findings.windows[row.text_id]
+    tokens = findings.tokens_of[row.text_id]
+    count = len(tokens)
     places = [row.query_index, row.query_index if row.key_index < 0 else row.key_index]
     first, last = max(0, min(places) - _AROUND), min(count - 1, max(places) + _AROUND)
     kept = [

@@ -33,12 +33,10 @@ class HeadModes:
     Args:
         centers: ``(num_modes, num_rules)``, the mean share of each rule, the largest mode first.
         shares: ``(num_modes,)``, the share of the rows in each.
-        labels: the mode of each sampled row.
     """
 
     centers: Floats
     shares: Floats
-    labels: Integers
 
 
 def head_modes(vectors: Floats, is_check: Integers, seed: int = 0) -> HeadModes:
@@ -65,9 +63,8 @@ def head_modes(vectors: Floats, is_check: Integers, seed: int = 0) -> HeadModes:
     labels = _distances(vectors, centers).argmin(1) if len(vectors) else np.zeros(0, np.int64)
     counts = np.bincount(labels, minlength=len(centers))
     order = np.argsort(-counts, kind="stable")
-    rank = np.argsort(order, kind="stable")
     shares = counts[order] / max(1, counts.sum())
-    return HeadModes(centers[order], shares, rank[labels])
+    return HeadModes(centers[order], shares)
 
 
 def _means(rows: Floats, number: int, seed: int) -> Floats:
