@@ -243,8 +243,11 @@ def _rule_name(findings: AtlasFindings, rule: object) -> str:
 
 
 def _plain(values: Sequence[float] | pd.Series[Any]) -> list[float | None]:
-    """Return numbers with as many digits as a page shows, and nothing where there is none."""
-    return [None if math.isnan(value) else round(float(value), 4) for value in values]
+    """Return numbers with more digits than a page shows, and nothing where there is none.
+
+    Rounded twice, a number could differ from the one in the sentence beside it.
+    """
+    return [None if math.isnan(value) else round(float(value), 7) for value in values]
 
 
 def head_pages(findings: AtlasFindings) -> Iterator[tuple[str, str]]:

@@ -38,6 +38,9 @@ def test_the_index_tells_of_the_chosen_head(made, open_page, rules_broken):
     label = page.locator(".atlas-scatter").get_attribute("aria-label")
     assert label is not None
     assert re.search(r"8 heads: share covered by its rule across.*2 have no such number", label)
+    for name in made.heads[made.heads["best_rule"].notna()].index:
+        cell = page.locator(".heads-table tbody tr").nth(name).locator("td").nth(2).inner_text()
+        assert cell.partition(" (")[2].rstrip(")") in made.heads["sentence"][name]
     page.fill('.table-tools [name="filter"]', "L0H0")
     assert page.locator(".heads-table tbody tr:visible").count() == 1
     assert rules_broken(page) == []
