@@ -23,6 +23,7 @@ from introspect.reporting.set_words import (
 from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.reporting.texts import METHOD, add_text
 from introspect.statistics import Claim
+from introspect.studies.atlas import Atlas
 from introspect.studies.coreference import (
     Bias,
     CapturedText,
@@ -116,6 +117,7 @@ class SetFindings:
             the antecedent gets than the distractor.
         listed: every case with the numbers of some heads, to be looked through.
         command: the command line.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
     """
 
     name: str
@@ -136,6 +138,7 @@ class SetFindings:
     hardest: tuple[tuple[CorefCase, AttentionRecord, float], ...]
     listed: CaseList
     command: str | None
+    atlas: Atlas | None = None
 
     @cached_property
     def finding(self) -> Finding:
@@ -165,6 +168,7 @@ def set_report(findings: SetFindings) -> Report:
         cases=findings.num_cases,
         read=findings.read,
         command=findings.command,
+        atlas=findings.atlas,
     )
     document = skeleton.begin(
         instrument=_example(findings),

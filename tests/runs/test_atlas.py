@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import shutil
 import sys
 from functools import partial
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -16,7 +13,7 @@ import pytest
 
 import introspect as ix
 from introspect import cli
-from introspect.data import grammar_cases, own_cases
+from introspect.data import own_cases
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.studies.atlas import Atlas
 from tests.runs import sets
@@ -209,26 +206,3 @@ def test_the_command_writes_a_site(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert str(out / "index.html") in printed
     assert (out / "heads" / "L0H0.html").exists()
-
-
-@pytest.fixture(scope="module")
-def of_pronouns(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pronouns") / "my atlas"
-    return ix.atlas("pronoun", grammar_cases(40), folder, threads=1)
-
-
-def test_a_report_says_what_else_its_heads_do(of_pronouns, tmp_path):
-    case = grammar_cases(2)[0]
-    known = Atlas.open(of_pronouns.path, seen_from=tmp_path)
-    page = ix.report("pronoun", case, atlas=known).html
-    assert "What else these heads do" in page
-    sentence = of_pronouns.head("L1H0").sentence
-    assert sentence in html.unescape(page)
-    (link,) = re.findall(r'<a href="([^"]*/heads/L1H0\.html)">L1H0</a>', page)
-    assert (tmp_path / unquote(link)).resolve() == of_pronouns.path / "heads" / "L1H0.html"
-    assert "What else these heads do" not in ix.report("pronoun", case).html
-
-
-def test_an_atlas_of_another_model_is_refused(made):
-    with pytest.raises(SelectionError, match="atlas of introspect/pronoun|one of"):
-        ix.report("pronoun", grammar_cases(2)[0], atlas=made)

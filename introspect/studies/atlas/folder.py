@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,10 @@ from introspect.records import Head, HeadLike, as_head
 
 #: The kind of these folders in messages and in ``run.json``.
 ATLAS_KIND = "atlas"
+#: What stands in a summary for a model without a name.
+NOT_NAMED = "not named"
+#: What stands in it for a model without a revision.
+NOT_KNOWN = "not known"
 #: The tables of an atlas, each in a file of its name.
 TABLES = ("heads", "rules", "examples", "tokens", "similar", "modes", "maps", "texts")
 
@@ -68,6 +72,16 @@ class Atlas:
                 "same command again to go on."
             )
         return cls(folder, None if seen_from is None else Path(seen_from))
+
+    def beside(self, folder: str | os.PathLike[str]) -> Atlas:
+        """Return the same atlas, with links that start from a folder."""
+        return replace(self, seen_from=Path(folder))
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that it is of; ``None`` if the model had none."""
+        name = self.summary["provenance"].get("Model")
+        return None if name in (None, NOT_NAMED) else str(name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {str(self.path)!r}: {self.summary['finding']}>"
