@@ -64,8 +64,8 @@ def atlas_prose(atlas: Atlas, certificate: Certificate, sentences: Iterable[str]
     }
     rows = []
     for head in named_heads(sentences):
-        page = atlas.path / CARDS / f"{head}.html"
-        link = f"{quote(atlas.link)}/{CARDS}/{head}.html" if page.exists() else ""
+        has_page = atlas.has_page(str(head))
+        link = f"{quote(atlas.link)}/{CARDS}/{head}.html" if has_page else ""
         rows.append((str(head), link, known.get(head, _NOT_IN_IT)))
     macros: Any = template("introspect.reporting", "prose.html").module
     return Markup(macros.atlas(rows, atlas.summary["corpus"], _other_weights(atlas, certificate)))

@@ -26,6 +26,7 @@ PAGES = (
     ("playback.py", "回放"),
     ("picture.py", "图片"),
     ("roles.py", "头的角色"),
+    ("atlas.py", "图谱"),
     ("sets.py", "案例集"),
 )
 
@@ -88,7 +89,11 @@ def test_views_are_told_their_chinese(app):
 def test_what_is_translated_in_views_is_what_they_say():
     """Each fixed part of a label or sentence is in the scripts or the views."""
     root = FOLDER.parent
-    sources = [*root.glob("page/assets/*.js"), *root.glob("views/*.py")]
+    sources = [
+        *root.glob("page/assets/*.js"),
+        *root.glob("views/*.py"),
+        root / "reporting/atlas.py",
+    ]
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     joined = re.sub(r'"\s*\n\s*"', "", text)
     for english, chinese in PAGE_WORDS.items():

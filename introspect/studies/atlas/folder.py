@@ -13,7 +13,7 @@ import pandas as pd
 
 from introspect.calls import checked_result
 from introspect.errors import OutputError, SelectionError
-from introspect.io import read_run
+from introspect.io import CARDS, read_run
 from introspect.records import Head, HeadLike, as_head
 
 #: The kind of these folders in messages and in ``run.json``.
@@ -156,6 +156,34 @@ class Atlas:
         row = self._of(self.heads, found)
         tables = {name: self._of(getattr(self, name), found) for name in TABLES[1:-1]}
         return HeadCard(found, row.iloc[0], **tables)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all heads, in order."""
+        heads = zip(self.heads["layer"], self.heads["head"], strict=True)
+        return [str(Head(int(layer), int(head))) for layer, head in heads]
+
+    def has_page(self, head: str) -> bool:
+        """Return whether the folder holds a page for a head."""
+        return self._page(head).exists()
+
+    def page(self, head: str | None = None) -> str:
+        """Return the page of a head, or the index.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        path = self._page(head)
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"Expected a page of the atlas in {str(path)!r}, but it cannot be read: {error}. "
+                "Run the command of the atlas again: it writes the page anew."
+            ) from error
+
+    def _page(self, head: str | None) -> Path:
+        return self.path / ("index.html" if head is None else f"{CARDS}/{head}.html")
 
     def search(
         self,
