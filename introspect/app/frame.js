@@ -46,18 +46,19 @@
 
   // Pages of an atlas link to each other as files of a folder; here each is a part of the app.
   const HEAD = /(?:^|\/)(L\d{1,9}H\d{1,9})\.html$/;
-  const partOf = (link) => {
-    const [, card] = link.match(HEAD) ?? [];
-    if (card) return { part: "head", card };
-    return link === "../index.html" ? { part: "heads" } : null;
-  };
   document.addEventListener("click", (event) => {
-    const part = partOf(event.target.closest?.("a[href]")?.getAttribute("href") ?? "");
-    if (!part) return;
+    const link = event.target.closest?.("a[href]")?.getAttribute("href") ?? "";
+    const [, card] = link.match(HEAD) ?? [];
+    if (!card && link !== "../index.html") return;
     event.preventDefault();
     const address = new URL(window.parent.location.href);
-    for (const [name, value] of Object.entries(part)) address.searchParams.set(name, value);
-    window.parent.location.assign(address);
+    address.searchParams.delete("part");
+    address.searchParams.delete("card");
+    if (card) address.searchParams.set("card", card);
+    // The frame may not lead its parent elsewhere; a link of the parent may.
+    const way = window.parent.document.createElement("a");
+    way.href = address;
+    way.click();
   });
 
   // Translate labels and sentences: what stands for {} in one stands there in the other too. Words

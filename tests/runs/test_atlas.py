@@ -91,6 +91,8 @@ def test_it_is_opened_and_asked_about_a_head_and_a_token(made):
     found = opened.search(word.upper(), min_weight=0.05)
     assert set(found["query"]) == {word}
     assert found["weight"].is_monotonic_decreasing
+    assert not found.duplicated(["layer", "head", "text_id", "query_index"]).any()
+    assert made.examples.duplicated(["layer", "head", "text_id", "query_index"]).any()
     assert opened.search(word, key="nowhere").empty
     assert "L1H2" in repr(card)
     with pytest.raises(SelectionError, match="L9H0"):

@@ -38,12 +38,14 @@ def draw() -> None:
         st.info(say("Type the folder of an atlas. To make one: `introspect atlas FILE --out DIR`."))
         return
     atlas = atlas_in(folder)
+    # A link to a head names it alone.
+    first = "head" if "card" in st.query_params else "heads"
     part = st.segmented_control(
         say("What to show"),
         list(_PARTS),
         format_func=lambda part: say(_PARTS[part]),
         required=True,
-        **kept("part", "heads", list(_PARTS)),
+        **kept("part", first, [say(part) for part in _PARTS.values()]),
     )
     if part == "head":
         _draw_head(atlas)

@@ -18,6 +18,8 @@ from introspect.records import Head, HeadLike, as_head
 
 #: The kind of these folders in messages and in ``run.json``.
 ATLAS_KIND = "atlas"
+# What tells a row of a head on a text from another.
+_PLACE = ["layer", "head", "text_id", "query_index"]
 #: What stands in a summary for a model without a name.
 NOT_NAMED = "not named"
 #: What stands in it for a model without a revision.
@@ -195,6 +197,8 @@ class Atlas:
     ) -> pd.DataFrame:
         """Return the kept examples from one token to another, the largest weight first.
 
+        A row that is among the strongest and in the sample is given once.
+
         Args:
             query: the token that attends, in any case; by default any.
             key: the token that is attended to.
@@ -212,7 +216,7 @@ class Atlas:
             if word is not None:
                 kept &= table[column].map(_plain) == _plain(word)
         found = table[kept].sort_values("weight", ascending=False, kind="stable")
-        return found.reset_index(drop=True)
+        return found.drop_duplicates(_PLACE).reset_index(drop=True)
 
     def _table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.path / f"{name}.parquet")
