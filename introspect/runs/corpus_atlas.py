@@ -29,7 +29,8 @@ from introspect.io import (
 from introspect.models import BatchLimits, Model, encode_batch, load_text, num_heads_of
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence, as_head, listed_heads
-from introspect.reporting import AtlasFindings, atlas_index, head_pages, provenance_rows
+from introspect.reporting import AtlasCases, AtlasFindings, atlas_index, head_pages, provenance_rows
+from introspect.runs.atlas_cases import GivenCases, found_cases
 from introspect.runs.batches import Long
 from introspect.runs.jobs import ENGINES, Job, Work
 from introspect.runs.outcome import sample_of, write_table
@@ -43,6 +44,7 @@ from introspect.runs.worker import Worker, WorkerOptions
 from introspect.studies.atlas import (
     ATLAS_KIND,
     NUM_EXAMPLES,
+    REFERENCE,
     RULES,
     Atlas,
     AtlasSums,
@@ -81,6 +83,7 @@ def atlas(
     examples: int = NUM_EXAMPLES,
     rules: Mapping[str, RuleFunction] = MappingProxyType({}),
     heads: Sequence[HeadLike] | HeadLike | None = None,
+    cases: Inputs | InputSet | None = None,
     engine: Literal["serial", "ray"] = "serial",
     column: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
@@ -114,6 +117,8 @@ def atlas(
         rules: own rules by name: functions from a ``RuleText`` to a bool array ``(num_tokens,
             num_tokens)``, true where a query is to look.
         heads: the heads to write pages for; all by default. The tables are of all heads.
+        cases: coreference cases, to say of every head how often it prefers the antecedent, as
+            ``probe`` does, and which part of its attention on the corpus has to do with pronouns.
         engine: as for ``probe``.
         column: as for ``probe``.
         columns: as for ``probe``.
@@ -156,14 +161,18 @@ def atlas(
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
     kept = {each.name: getattr(plain, each.name) for each in fields(plain)}
-    options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
+    asked = None if cases is None else input_set(cases)
+    places = [*reading.places, *(asked.places if asked else ())]
     with (
-        claimed_folder(
-            out, ATLAS_KIND, "resume", overwrite=overwrite, inputs=reading.places
-        ) as folder,
+        claimed_folder(out, ATLAS_KIND, "resume", overwrite=overwrite, inputs=places) as folder,
         following(progress) as tell,
     ):
         check_readable(reading)
+        given = None
+        if asked is not None:
+            given = GivenCases.of(asked, layers=plain.layers, long=long, limits=plain.limits)
+            own |= {REFERENCE: given.rule()}
+        options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
         loaded = load_text(model)
         _check_heads(loaded, heads, plain.layers)
         state = state_of_inputs(reading.files)
@@ -172,6 +181,7 @@ def atlas(
             **make_plan(loaded, reading, plain, DEFAULT, shard_rows=shard_rows, null_model=False),
             "examples": examples,
             "rules": {name: _source(function) for name, function in rules.items()},
+            **(given.plan if given else {}),
         }
         lanes = threads or default_lanes(loaded)
         worker = Worker(loaded, options, lanes=lanes)
@@ -179,11 +189,14 @@ def atlas(
         modes = begin_run(folder, plan, [SHARDS, CARDS], overwrite=overwrite, command=command)
         job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
         work = job.work(ShardStore(folder / SHARDS), "reading the corpus")
+        scored = None if given is None else given.score(job, folder / SHARDS)
         # What was read has to be what the plan says, to the last byte.
         if state_of_inputs(reading.files) != state:
             check_unchanged(reading.files, plan["input"])
+        if given is not None:
+            given.check_unchanged(plan)
         tell("writing the atlas", 0)
-        _finish(folder, worker, reading, work, own, heads, command, modes)
+        _finish(folder, worker, reading, work, own, heads, command, modes, given, scored)
     return Atlas(Path(out))
 
 
@@ -214,7 +227,7 @@ def _own_rules(rules: Mapping[str, RuleFunction]) -> dict[str, Rule]:
         SelectionError: one has the name of a rule of the package, or is no function.
     """
     for name, function in rules.items():
-        if name in RULES:
+        if name in RULES or name == REFERENCE:
             raise SelectionError(f"Expected a name of its own for a rule, got {name!r}. Rename it.")
         if not callable(function):
             raise SelectionError(
@@ -248,6 +261,8 @@ def _finish(
     heads: Sequence[HeadLike] | HeadLike | None,
     command: str | None,
     modes: Mapping[str, int],
+    given: GivenCases | None,
+    scored: Work | None,
 ) -> None:
     """Write all tables and pages from the finished shards.
 
@@ -264,7 +279,10 @@ def _finish(
                 "rows_run": work.rows_run,
                 "rows_per_second": work.rows_run / max(work.seconds, 1e-9),
             }
-            _write(folder, place, worker, inputs, gathered, rules, heads, command, timings, began)
+            _write(
+                folder, place, worker, inputs, gathered, rules, heads, command, timings, began,
+                given, scored,
+            )  # fmt: skip
         run = read_run(folder)
         assert run is not None, "results without a plan"
         files = [SHARDS, CARDS, *(path.name for path in place.iterdir())]
@@ -285,6 +303,8 @@ def _write(
     command: str | None,
     timings: dict[str, float],
     began: float,
+    given: GivenCases | None,
+    scored: Work | None,
 ) -> None:
     sums = gathered.analyzers[ATLAS_KIND].compute()
     sums.rules.update(rules)
@@ -297,6 +317,10 @@ def _write(
             write_table(place, name, table)
         else:
             table.to_parquet(place / f"{name}.parquet", index=False)
+    cases = None
+    if given is not None and scored is not None:
+        cases = found_cases(given, scored, sums, place)
+        write_table(place, "coreference", cases.table)
     record = worker.model.capture(sample_of(worker, inputs, gathered), certify=True)
     findings = AtlasFindings(
         name=name_of(inputs),
@@ -309,6 +333,7 @@ def _write(
         num_rejected=gathered.counts.rejected,
         command=command,
         heads=_shown_heads(heads, sums),
+        cases=cases,
     )
     (folder / CARDS).mkdir(exist_ok=True)
     pages = {f"{head}.html" for head in findings.heads}
@@ -326,10 +351,22 @@ def _write(
         "texts": gathered.counts.rows,
         "tokens": gathered.counts.tokens,
         "rejected": gathered.counts.rejected,
+        **({} if cases is None else {"cases": _of_cases(cases)}),
         "timings": {**timings, "gathering": time.perf_counter() - began},
         "provenance": dict(provenance_rows(record.certificate, command)),
     }
     write_atomically(place / "summary.json", as_json(summary))
+
+
+def _of_cases(cases: AtlasCases) -> dict[str, Any]:
+    """Return what the summary has of the cases."""
+    return {
+        "name": cases.name,
+        "finding": cases.choice[0].plain,
+        "chosen": [str(head) for head in cases.chosen],
+        "n": int(cases.scores.heads["n"].max()),
+        "rejected": cases.num_rejected,
+    }
 
 
 def _shown_heads(heads: Sequence[HeadLike] | HeadLike | None, sums: AtlasSums) -> tuple[Head, ...]:

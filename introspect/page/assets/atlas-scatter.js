@@ -42,7 +42,9 @@ export function atlasScatter(heads, style, acts) {
   const frame = svg("g", { class: "atlas-axes" });
   const points = heads.map((head, number) => {
     const circle = svg("circle", { r: RADIUS, class: "atlas-point", "data-number": number });
-    circle.append(svg("title", {}, [head.name]));
+    const isNamed = style.named?.includes(head.name);
+    if (isNamed) circle.classList.add("named");
+    circle.append(svg("title", {}, [isNamed ? `${head.name}, chosen on the cases` : head.name]));
     return circle;
   });
   const root = svg("svg", {

@@ -119,7 +119,8 @@ class FoundRules:
         """Find and check the rule of each head."""
         finding, checking = (HalfFigures.of(sums, half) for half in (0, 1))
         of_special = np.array([rule.is_of_special for rule in sums.rules.values()])
-        best = _best(finding, of_special)
+        is_beside = np.array([rule.is_beside for rule in sums.rules.values()])
+        best = _best(finding, of_special, is_beside)
         p_adjusted = _tested(checking, best, draws, seed)
         with np.errstate(invalid="ignore"):
             is_sure = _at(checking.low >= SURE, best) & (p_adjusted < SIGNIFICANT)
@@ -189,7 +190,9 @@ def _at(values: npt.NDArray[np.bool_], best: Integers) -> npt.NDArray[np.bool_]:
     return np.asarray(found[..., 0])
 
 
-def _best(finding: HalfFigures, of_special: npt.NDArray[np.bool_]) -> Integers:
+def _best(
+    finding: HalfFigures, of_special: npt.NDArray[np.bool_], is_beside: npt.NDArray[np.bool_]
+) -> Integers:
     """Return the number of the rule of each head, by the half that finds.
 
     It covers most beyond even attention, times the square root of the part of the rows that it asks
@@ -204,7 +207,7 @@ def _best(finding: HalfFigures, of_special: npt.NDArray[np.bool_]) -> Integers:
     score = np.nan_to_num(finding.beyond, nan=-1.0) * np.sqrt(part)
     # Of few texts even the rules about nearly all rows have few.
     is_asked = (n > 0) & (n >= np.minimum(FEWEST_ROWS, n.max() / 2))
-    score = np.where(is_asked, score, -np.inf)
+    score = np.where(is_asked & ~is_beside, score, -np.inf)
     # Scores are below 1.
     score = score + 2.0 * finding.is_strong
     mostly = np.nan_to_num(np.where(of_special, finding.coverage, 0.0)) >= MOSTLY_SPECIAL
