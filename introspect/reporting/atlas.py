@@ -392,7 +392,13 @@ def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
     for row in _each(table):
         found.setdefault(str(row.rule), {})[str(row.half)] = row
     rows = []
+    listed_already: set[str] = set()
     for rule, halves in found.items():
+        if rule in listed_already:
+            continue
+        alike = findings.sums.same_as(rule)
+        listed_already |= set(alike)
+        names = [findings.sums.rules[name].name for name in (rule, *alike)]
         finding, checking = halves.get("finding"), halves.get("checking")
         at: Any = checking or finding
         values = (
@@ -401,7 +407,7 @@ def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
         )  # fmt: skip
         rows.append(
             [
-                findings.sums.rules[rule].name,
+                " = ".join(names),
                 *_plain([math.nan if value is None else value for value in values]),
                 None if math.isnan(at.p_adjusted) else float(at.p_adjusted),
                 int(at.n),

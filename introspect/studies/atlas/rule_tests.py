@@ -103,6 +103,7 @@ class FoundRules:
         is_unsure: whether it covers enough in both halves, but the texts are too few to be sure.
         p_adjusted: its family-wise p-value on the checking half; NaN where none could be had.
         num_groups: the blocks of texts of the checking half.
+        is_counted: which rules may describe what a head does outside special tokens.
     """
 
     names: tuple[str, ...]
@@ -113,6 +114,7 @@ class FoundRules:
     is_unsure: npt.NDArray[np.bool_]
     p_adjusted: Floats
     num_groups: int
+    is_counted: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, sums: AtlasSums, *, draws: int = 10_000, seed: int = 0) -> FoundRules:
@@ -134,7 +136,21 @@ class FoundRules:
             is_strong & ~is_sure,
             p_adjusted,
             len(checking.gains),
+            ~of_special & ~is_beside,
         )
+
+    def unsteady(self, place: int, head: int) -> int:
+        """Return the rule that covers enough in the checking half alone; -1 for none.
+
+        Of several it is the one that covers most beyond even attention. Such a rule was not found,
+        so that nothing checks it; but neither can it be said that no rule describes the head.
+        """
+        only = self.checking.is_strong[place, head] & ~self.finding.is_strong[place, head]
+        only = only & self.is_counted
+        if not only.any():
+            return -1
+        beyond = np.nan_to_num(self.checking.beyond[place, head], nan=-1.0)
+        return int(np.where(only, beyond, -np.inf).argmax())
 
     @property
     def is_checked(self) -> bool:
