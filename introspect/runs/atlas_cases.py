@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,15 @@ from introspect.data import (
     state_of_inputs,
 )
 from introspect.errors import InputError
-from introspect.io import OF_CASES, write_lines
+from introspect.io import OF_CASES, SHARDS, write_lines
 from introspect.models import BatchLimits
 from introspect.reporting import AtlasCases
 from introspect.runs.batches import Long
+from introspect.runs.corpus_run import CorpusRun
 from introspect.runs.findings import CaseSet
-from introspect.runs.jobs import Job, Work
+from introspect.runs.jobs import Work
 from introspect.runs.rows import ProbeRow, check_readable, name_of, no_result, read_rows
 from introspect.runs.run import DEFAULT
-from introspect.runs.store import ShardStore
 from introspect.runs.tables import gather
 from introspect.runs.worker import Worker, WorkerOptions, chosen_analyzers
 from introspect.studies.analyzer import Floats
@@ -80,7 +81,7 @@ class GivenCases:
         check_readable(reading)
         return cls(reading, options, state_of_inputs(reading.files))
 
-    @property
+    @cached_property
     def plan(self) -> dict[str, Any]:
         """What the results depend on, besides what the corpus does."""
         return {
@@ -88,61 +89,68 @@ class GivenCases:
             "cases_read": [layout.facts for layout in self.inputs.layouts],
         }
 
-    def check_unchanged(self, plan: Mapping[str, Any]) -> None:
-        """Raise if a file has changed since the run began."""
-        if state_of_inputs(self.inputs.files) != self.state:
-            check_unchanged(self.inputs.files, plan["cases"])
-
     def rule(self) -> Rule:
         """Return the rule that is measured on the corpus, from the words of the cases."""
         rows = (row.item for row in read_rows(self.inputs) if isinstance(row, ProbeRow))
         return reference_rule(item for item in rows if isinstance(item, CorefCase))
 
-    def score(self, job: Job, shards: Path) -> Work:
+    def scored(self, run: CorpusRun) -> ScoredCases:
         """Run the cases through the model.
 
-        Args:
-            job: the job of the corpus.
-            shards: the folder of the shards of the corpus.
+        Raises:
+            InputError: they have changed meanwhile.
         """
-        worker = Worker(job.worker.model, self.options, lanes=job.worker.lanes)
-        _, *rest = job.rest()
-        own = Job(worker, self.inputs, *rest)
-        return own.work(ShardStore(shards / OF_CASES), "scoring the cases")
+        worker = Worker(run.model, self.options, lanes=run.lanes)
+        work = run.work(worker, "scoring the cases", f"{SHARDS}/{OF_CASES}", self.inputs)
+        # What was read has to be what the plan says, to the last byte.
+        if state_of_inputs(self.inputs.files) != self.state:
+            check_unchanged(self.inputs.files, self.plan["cases"])
+        return ScoredCases(self.inputs, work)
 
 
-def found_cases(given: GivenCases, work: Work, sums: AtlasSums, place: Path) -> AtlasCases:
-    """Return the scores of cases beside what the heads do on the corpus; list those without any.
+@dataclass(frozen=True, eq=False)
+class ScoredCases:
+    """Cases that the model has read.
 
     Args:
-        given: the cases.
+        inputs: the cases.
         work: their finished shards.
-        sums: what was collected on the corpus.
-        place: where results are written.
-
-    Raises:
-        InputError: no case has a result, or none offers a choice.
     """
-    gathered = gather(work.store, work.entries)
-    rejects = gathered.rejects()
-    write_lines(place / REJECTS, map(reject_to_json, rejects))
-    found = CaseSet.of(gathered, DEFAULT)
-    if found is None or not found.scored:
-        raise no_result(given.inputs, gathered.counts.rejected, _first(rejects), REJECTS)
-    if not any(case.is_forced_choice for case in found.scored):
-        raise InputError(
-            f"Expected cases with an antecedent and another candidate in {name_of(given.inputs)!r},"
-            " got none. Mark candidates of both kinds."
+
+    inputs: InputSet
+    work: Work
+
+    def found(self, sums: AtlasSums, place: Path) -> AtlasCases:
+        """Return their scores beside what the heads do on the corpus; list those without any.
+
+        Args:
+            sums: what was collected on the corpus.
+            place: where results are written.
+
+        Raises:
+            InputError: no case has a result, or none offers a choice.
+        """
+        gathered = gather(self.work.store, self.work.entries)
+        rejects = gathered.rejects()
+        write_lines(place / REJECTS, map(reject_to_json, rejects))
+        found = CaseSet.of(gathered, DEFAULT)
+        if found is None or not found.scored:
+            raise no_result(self.inputs, gathered.counts.rejected, _first(rejects))
+        name = name_of(self.inputs)
+        if not any(case.is_forced_choice for case in found.scored):
+            raise InputError(
+                f"Expected cases with an antecedent and another candidate in {name!r}, got none. "
+                "Mark candidates of both kinds."
+            )
+        pairs = () if found.pairs is None else found.pairs.pairs
+        scores = scores_of(found.scored, pd.DataFrame(), DEFAULT, pairs=pairs)
+        return AtlasCases(
+            name=name,
+            read=tuple(self.inputs.words),
+            scores=scores,
+            table=coreference_table(found.columns, scores, reference_table(sums)),
+            num_rejected=gathered.counts.rejected,
         )
-    pairs = () if found.pairs is None else found.pairs.pairs
-    scores = scores_of(found.scored, pd.DataFrame(), DEFAULT, pairs=pairs)
-    return AtlasCases(
-        name=name_of(given.inputs),
-        read=tuple(given.inputs.words),
-        scores=scores,
-        table=coreference_table(found.columns, scores, reference_table(sums)),
-        num_rejected=gathered.counts.rejected,
-    )
 
 
 def _first(rejects: Sequence[Reject]) -> Reject | None:

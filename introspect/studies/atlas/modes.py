@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.vq import ClusterError, kmeans2
 
 from introspect.studies.analyzer import Floats, Integers
 from introspect.studies.atlas.analyzer import BLOCKS, AtlasSums, is_checking
@@ -71,8 +72,11 @@ def _means(rows: Floats, number: int, seed: int) -> Floats:
     """Return the centers of the best of several starts."""
     every = []
     for start in range(4):
-        centers, _ = kmeans2(rows, number, minit="++", seed=seed + start, missing="warn")
-        every.append((_unexplained(rows, centers), start, centers))
+        with suppress(ClusterError):  # a group has become empty
+            centers, _ = kmeans2(rows, number, minit="++", seed=seed + start, missing="raise")
+            every.append((_unexplained(rows, centers), start, centers))
+    if not every:
+        return rows.mean(0, keepdims=True)
     return np.asarray(min(every, key=lambda each: each[:2])[2])
 
 

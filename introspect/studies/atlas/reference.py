@@ -130,11 +130,12 @@ def reference_table(sums: AtlasSums) -> pd.DataFrame:
     rule = list(sums.rules).index(REFERENCE)
     blocks = np.flatnonzero(is_checking(np.arange(BLOCKS)))
     blocks = blocks[sums.sums.total[blocks].any((1, 2))]
+    size = len(sums.layers) * sums.num_heads
     covered, weight, even = (
-        getattr(sums.sums, name)[blocks][..., rule].reshape(len(blocks), -1)
+        getattr(sums.sums, name)[blocks][..., rule].reshape(len(blocks), size)
         for name in ("covered", "weight", "even")
     )
-    total = sums.sums.total[blocks].reshape(len(blocks), -1)
+    total = sums.sums.total[blocks].reshape(len(blocks), size)
     n = sums.sums.n[1].reshape(-1, len(sums.rules))
     columns: dict[str, Any] = {
         "layer": np.repeat(sums.layers, sums.num_heads),
@@ -142,14 +143,14 @@ def reference_table(sums: AtlasSums) -> pd.DataFrame:
         "n_pronoun_rows": n[:, rule],
         "pronoun_rows": ratio(n[:, rule], n.max(-1)),
     }
-    for name, size in (("coverage", weight), ("part", total)):
-        share = ratio(covered.sum(0), size.sum(0))
-        low, high = share_intervals(covered, size)
+    for name, whole in (("coverage", weight), ("part", total)):
+        share = ratio(covered.sum(0), whole.sum(0))
+        low, high = share_intervals(covered, whole)
         columns |= {
             name: share,
             f"{name}_ci_low": low,
             f"{name}_ci_high": high,
-            f"{name}_even": ratio(even.sum(0), size.sum(0)),
+            f"{name}_even": ratio(even.sum(0), whole.sum(0)),
             f"{name}_mean_of_heads": np.nanmean(share) if np.isfinite(share).any() else np.nan,
         }
     return pd.DataFrame(columns)[list(REFERENCE_COLUMNS)]

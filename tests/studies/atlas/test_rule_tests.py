@@ -99,11 +99,11 @@ def test_entries_that_are_used_as_often_as_they_occur_are_not_listed():
     assert AtlasTables.of(sums, texts_of(sums), str).tokens.empty
 
 
-def texts_of(sums):
+def texts_of(sums, words: int = 22):
     given = {}
     for number in range(200):
         for seed in range(12):
-            sequence, tree = planted.text(1000 * seed + number)
+            sequence, tree = planted.text(1000 * seed + number, words=words)
             given[tree.text] = sequence
     return {number: given[name.text] for number, name in sums.kept.texts.items()}
 
@@ -158,7 +158,7 @@ def test_rules_that_ask_for_the_same_keys_are_told_together():
     sums = short.compute()
     assert sums.same_as("first") == ("sentence_start",)
     assert sums.same_as("previous") == ()
-    sentence = AtlasTables.of(sums, texts_of(sums), str).heads["sentence"].iloc[0]
+    sentence = AtlasTables.of(sums, texts_of(sums, 6), str).heads["sentence"].iloc[0]
     assert sentence.endswith("On these texts that is the same as: start of the sentence.")
     again = AtlasAnalyzer.from_state(short.state())
     assert again.compute().same_as("first") == ("sentence_start",)
