@@ -222,6 +222,7 @@ CHANGES = {
     "other heads": (lambda: {"model": with_half_the_heads()}, "config: \\w{12} → \\w{12}"),
     "mention": (lambda: {"mention": "max"}, "mention: mean → max"),
     "weights": (lambda: {"weights": "norm"}, "weights: raw → norm"),
+    "last position": (lambda: {"last_position": True}, "last_position: False → True"),
     "layers": (lambda: {"layers": [0, 1]}, r"layers: None → \[0, 1\]"),
     "long": (lambda: {"long": "window"}, "long: reject → window"),
     "batch": (lambda: {"batch_size": 3}, "limits: .*'texts': 64.*→.*'texts': 3"),
