@@ -76,7 +76,7 @@ def _means(rows: Floats, number: int, seed: int) -> Floats:
             centers, _ = kmeans2(rows, number, minit="++", seed=seed + start, missing="raise")
             every.append((_unexplained(rows, centers), start, centers))
     if not every:
-        return rows.mean(0, keepdims=True)
+        return np.asarray(rows.mean(0, keepdims=True))
     return np.asarray(min(every, key=lambda each: each[:2])[2])
 
 
