@@ -137,5 +137,5 @@ def test_the_title_and_the_lead_of_each_view_have_chinese():
 def test_so_have_those_of_an_atlas():
     source = (FOLDER.parent / "reporting" / "atlas.py").read_text(encoding="utf-8")
     assert {"All heads", "What {head} does"} <= set(re.findall(r'"([^"]*)"', source))
-    for said in ("All heads", "What L3H1 does", "On 400 texts of gap.jsonl."):
+    for said in ("All heads", "What L3H1 does", "In minilm, on 400 texts of gap.jsonl."):
         assert has_chinese(said), said

@@ -158,7 +158,7 @@ def test_a_rule_without_a_row_is_said(tmp_path):
     never = {"never": lambda text: np.zeros((len(text), len(text)), dtype=bool)}
     made = ix.atlas(sets.model(), TEXTS[:8], tmp_path / "out", rules=never, **CALL)
     page = (made.path / "index.html").read_text()
-    assert "No row of these texts has a choice by one rule: rule never." in page
+    assert "By 1 rule no row of these texts has a choice: rule never." in page
 
 
 def test_what_cannot_be_read_is_refused_and_nothing_is_left(tmp_path):
