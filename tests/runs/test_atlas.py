@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from functools import partial
@@ -158,7 +159,7 @@ def test_a_rule_without_a_row_is_said(tmp_path):
     never = {"never": lambda text: np.zeros((len(text), len(text)), dtype=bool)}
     made = ix.atlas(sets.model(), TEXTS[:8], tmp_path / "out", rules=never, **CALL)
     page = (made.path / "index.html").read_text()
-    assert "By 1 rule no row of these texts has a choice: rule never." in page
+    assert re.search(r"no row of these texts has a choice: [^.]*\brule never\.", page)
 
 
 def test_what_cannot_be_read_is_refused_and_nothing_is_left(tmp_path):
