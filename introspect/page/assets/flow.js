@@ -10,7 +10,7 @@ import { FlowLabels, rowsOf } from "./flow-rows.js";
 import { readLink, writeLink } from "./link.js";
 import { counted, percent, whole } from "./numbers.js";
 import { NormPattern } from "./patterns.js";
-import { onWidth } from "./plot.js";
+import { onWidth, whenOnScreen } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { groupsOf } from "./shares.js";
 import { onTheme } from "./theme.js";
@@ -222,8 +222,11 @@ class FlowView {
   }
 
   draw() {
-    const marked = this.pointed?.widest ? this.pointed : this.chosen;
-    this.canvas.draw(this.edges.countFrom(this.state.threshold), marked);
+    const { canvas, pointed, chosen } = this;
+    const marked = pointed?.widest ? pointed : chosen;
+    whenOnScreen(canvas.root, () => {
+      canvas.draw(this.edges.countFrom(this.state.threshold), marked);
+    });
   }
 
   onMove(event) {

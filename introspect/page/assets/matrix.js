@@ -77,7 +77,7 @@ export class MatrixPanel {
     this.sides.query.show(block.query, cell);
     this.sides.key.show(block.key, cell);
     this.point(null);
-    draw(this.picture, [gridTrace(grid, { block, factor, range, colorscale })], {
+    draw(this.picture, () => [gridTrace(grid, { block, factor, range, colorscale })], {
       x: [block.key[0] - 0.5, block.key[1] + 0.5],
       y: [block.query[1] + 0.5, block.query[0] - 0.5],
       width: size("key"),

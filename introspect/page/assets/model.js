@@ -9,7 +9,7 @@ import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
-import { joined, OwnTiles, PatternTiles, WholeTiles } from "./model-tiles.js";
+import { joined, OwnTiles, PatternTiles, tileSize, WholeTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme, themed } from "./theme.js";
@@ -134,7 +134,7 @@ export async function mountModelView(section, style, record) {
   function drawMaps() {
     const { numHeads } = view.pattern;
     const order = view.order(state.sort);
-    const { values, height, width } = joined(view.tiles, record.numLayers, style.gap, order);
+    const { height, width } = tileSize(view.tiles, style.gap);
     if (available === 0) return;
     const most = Math.min(LARGEST_CELL, COMFORTABLE / Math.max(record.numLayers, numHeads));
     const fitting = Math.min((available - ROW_NAMES) / numHeads, Math.max(LARGE_CELL, most));
@@ -144,7 +144,11 @@ export async function mountModelView(section, style, record) {
     const cellHeight = Math.max(Math.round((cell * height) / width), LOWEST_CELL + name);
     grid.root.style.width = `${ROW_NAMES + cell * numHeads}px`;
     grid.root.style.setProperty("--cell-height", `${cellHeight}px`);
-    draw(grid.picture, [mapTrace(values, style, view.most)], {
+    const traces = () => {
+      const { values } = joined(view.tiles, record.numLayers, style.gap, order);
+      return [mapTrace(values, style, view.most)];
+    };
+    draw(grid.picture, traces, {
       x: [-0.5, numHeads * width - 0.5],
       y: [record.numLayers * height - 0.5, -0.5],
       width: cell * numHeads,

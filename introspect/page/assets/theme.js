@@ -4,6 +4,7 @@ import { readLink, writeLink } from "./link.js";
 
 const SYSTEM = window.matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
+const known = new Map();
 let isPrinting = false;
 const probe = element("i", { class: "unseen", "aria-hidden": "true" });
 
@@ -20,9 +21,13 @@ export function themed(pair) {
 
 /** A color of the style sheet, such as "ink", as a drawing must be given it. */
 export function colorOf(name) {
-  if (!probe.isConnected) document.body.append(probe);
-  probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
+  // To ask for a style makes the browser work out all that has changed on the page.
+  if (!known.has(name)) {
+    if (!probe.isConnected) document.body.append(probe);
+    probe.style.color = `var(--${name})`;
+    known.set(name, getComputedStyle(probe).color);
+  }
+  return known.get(name);
 }
 
 /** A color, "#rrggbb" or "rgb(…)", with an opacity. */
@@ -39,6 +44,7 @@ export function onTheme(callback) {
 }
 
 function changed() {
+  known.clear();
   for (const callback of listeners) callback();
 }
 
