@@ -189,6 +189,12 @@ class FlowView {
   /** The rows anew: which tokens are touched, how wide the page is. */
   place() {
     if (this.width === 0) return;
+    whenOnScreen(this.canvas.root, () => this.placeRows());
+    this.say();
+    this.listEdges();
+  }
+
+  placeRows() {
     const { record, edges, style, state } = this;
     const count = edges.countFrom(state.threshold);
     const rows = rowsOf(record.queryLen, edges.touched(count), style.readings.length > 0);
@@ -197,8 +203,6 @@ class FlowView {
     this.labels.count((token) => (isSum ? edges.amount(0, token) : null), isSum ? this.word : []);
     this.canvas.place(rows, this.width);
     this.draw();
-    this.say();
-    this.listEdges();
   }
 
   /** While the threshold is dragged the rows stay. */
@@ -222,11 +226,8 @@ class FlowView {
   }
 
   draw() {
-    const { canvas, pointed, chosen } = this;
-    const marked = pointed?.widest ? pointed : chosen;
-    whenOnScreen(canvas.root, () => {
-      canvas.draw(this.edges.countFrom(this.state.threshold), marked);
-    });
+    const marked = this.pointed?.widest ? this.pointed : this.chosen;
+    this.canvas.draw(this.edges.countFrom(this.state.threshold), marked);
   }
 
   onMove(event) {

@@ -1,6 +1,7 @@
 // Light and dark: by the reader's setting, until the reader says otherwise.
 import { element } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
+import { drawWaiting } from "./plot.js";
 
 const SYSTEM = window.matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
@@ -46,6 +47,8 @@ export function onTheme(callback) {
 function changed() {
   known.clear();
   for (const callback of listeners) callback();
+  // A page of two themes at once would be seen as it scrolls.
+  drawWaiting();
 }
 
 function set(name) {
