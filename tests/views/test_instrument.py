@@ -230,6 +230,27 @@ def test_all_that_is_said_of_a_pair_is_by_the_chosen_weights(open_page, demo, re
     assert page.locator('[data-view="model"] .detail-facts td').first.inner_text() == share
 
 
+def test_what_takes_all_heads_together_has_one_number_for_each_layer(open_page, demo, record):
+    page = open_page(demo)
+    page.click(".ranked-pairs summary")
+    page.select_option('[data-element="instrument"] [name="weights"]', "rollout")
+    assert page.locator(f"{STRIP} .strip-cell:visible").count() == record.num_layers
+    assert page.inner_text(".strip-together") == "all heads together"
+    rows = [text.split("\t") for text in page.locator(".ranked-pairs tbody tr").all_inner_texts()]
+    assert sorted(row[0] for row in rows) == [f"L{layer}" for layer in record.layers]
+    assert page.inner_text(".ranked-pairs summary").startswith("All 6 layers ranked")
+    weights = {row[0]: row[1] for row in rows}
+    for layer in record.layers:
+        cell = page.locator(f'{STRIP} [data-layer="{layer}"][data-head="0"]')
+        assert cell.get_attribute("title") == f"L{layer}, all heads: {weights[f'L{layer}']}"
+    # A layer is chosen; which head was, stays.
+    page.click(f'{STRIP} [data-layer="5"][data-head="0"]')
+    assert selection(page).startswith("L5H1.")
+    page.select_option('[data-element="instrument"] [name="weights"]', "raw")
+    assert page.locator(f"{STRIP} .strip-cell:visible").count() == 72
+    assert page.locator(".ranked-pairs tbody tr").count() == 72
+
+
 @pytest.mark.parametrize("view", [head_view, model_view, heatmap_view])
 def test_every_view_of_a_text_opens_with_its_words(open_page, record, view):
     page = open_page(view(record).to_html(), width=1440)

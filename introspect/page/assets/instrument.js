@@ -50,12 +50,14 @@ class Instrument {
       point: (side, token) => this.point(side === null ? null : { side, token }),
     });
     this.strip = headStrip(record, {
-      choose: (row, head) => this.change({ row, head }),
+      choose: (row, head) => this.change(this.isByLayer ? { row } : { row, head }),
       point: (row, head) => this.pointHead(row === null ? null : [row, head]),
     });
     this.reading = element("p", { class: "live", "aria-live": "polite" });
     this.legend = element("p", { class: "strip-legend" });
-    this.ranked = rankedPairs(record, (row, head) => this.change({ row, head }));
+    this.ranked = rankedPairs(record, (row, head) =>
+      this.change(isWhole(record, selection.weights) ? { row } : { row, head }),
+    );
     this.frame = element("div", { class: "instrument-text" }, [this.words.root, this.reading]);
     this.map = listMap({
       list: this.words.root,
@@ -232,7 +234,7 @@ class Instrument {
     const { selection } = this;
     if (isOtherPair) {
       this.colorHeads();
-      this.ranked.show(chosenPair(selection));
+      this.ranked.show(chosenPair(selection), selection.weights);
     }
     this.strip.mark(selection.row, selection.head);
     this.ranked.mark(selection.row, selection.head);
@@ -354,8 +356,16 @@ class Instrument {
     return known.find(([name]) => name === weights)?.[1] ?? "raw";
   }
 
+  /** Whether the strip has one number for each layer. */
+  get isByLayer() {
+    const isGiven = this.style.measures.some(({ name }) => name === this.measure);
+    return !isGiven && isWhole(this.record, this.selection.weights);
+  }
+
   colorHeads() {
     const given = this.style.measures.find(({ name }) => name === this.measure);
+    this.strip.layByLayer(this.isByLayer);
+    this.strip.mark(this.selection.row, this.selection.head);
     if (given) {
       this.colorByGiven(given);
       return;

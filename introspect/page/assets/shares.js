@@ -116,11 +116,11 @@ export class Shares {
  * @param {number[]} sources the tokens of the query
  * @param {number[]} targets the tokens of the key
  * @returns {{row: number, head: number, weight: number, others: number, numOthers: number,
- *   difference: number, rank: number, withoutSpecial: number}[]} in the order of heads; NaN where
- *   there is no such number
+ *   difference: number, rank: number, withoutSpecial: number}[]} in the order of heads, or of layers
+ *   where a method takes all heads together; NaN where there is no such number
  */
 export function pairFacts(shares, sources, targets) {
-  const { record, isSelf } = shares;
+  const { record, isSelf, pattern } = shares;
   const mention = isSelf ? targets.filter((target) => !sources.includes(target)) : targets;
   const taken = new Set(isSelf ? [...sources, ...targets] : sources);
   // The others are words, by whatever the text is read.
@@ -140,7 +140,7 @@ export function pairFacts(shares, sources, targets) {
       group.every((query) => mention.every((key) => record.canSee(row, query, key)));
     const seeing = others.filter(sees);
     const isSeen = sources.some((query) => mention.some((key) => record.canSee(row, query, key)));
-    for (let head = 0; head < record.numHeads; head += 1) {
+    for (let head = 0; head < pattern.numHeads; head += 1) {
       const share = (group, keyTokens) => shares.of(row, head, group, keyTokens);
       const hidden = mention.length === 0 || !isSeen;
       const weight = hidden ? Number.NaN : share(sources, mention);
