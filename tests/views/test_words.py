@@ -98,3 +98,27 @@ def test_arcs_between_texts_strike_no_word_and_no_label(open_page):
     )
     assert page.locator(".word-arcs path").count() == 5
     assert struck == 0
+
+
+def test_a_special_token_never_stands_alone_on_a_line(open_page):
+    words = ["[CLS]", *(f"word{number}" for number in range(9)), "[SEP]"]
+    record = even(words)
+    record = AttentionRecord.from_tensors(record.attentions, words, special_tokens=["[CLS]", "[SEP]"])
+    page = open_page(head_view(record).to_html(), width=1440)
+    for width in range(640, 1440, 40):
+        page.set_viewport_size({"width": width, "height": 900})
+        first, last = (page.locator(".word").nth(place).bounding_box() for place in (-2, -1))
+        assert first["y"] + first["height"] > last["y"]
+
+
+@pytest.mark.parametrize("change", [0.3, 0.01])
+def test_the_colors_of_a_difference_reach_as_far_as_it_does(open_page, change):
+    words = ["a", "b", "c", "d"]
+    a, b = (even(words).attentions for _ in range(2))
+    b[0, 0, 1, :2] += torch.tensor([change, -change]) / 2
+    records = (AttentionRecord.from_tensors(each, words) for each in (a, b))
+    page = open_page(compare_view(*records).to_html())
+    reach = max(change / 2, 0.05)
+    legend = page.inner_text(".compare-scales")
+    assert f"−{reach:.2f}" in legend and f"+{reach:.2f}" in legend
+    assert f"reach to ±{reach:.2f}" in page.inner_text('[data-view="compare"] .matrix-note')

@@ -12,7 +12,8 @@ import { headDetail } from "./model-detail.js";
 import { joined, OwnTiles, PatternTiles, tileSize, WholeTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
-import { onTheme, themed } from "./theme.js";
+import { toldApart } from "./shares.js";
+import { colorOf, onTheme, themed } from "./theme.js";
 import {
   fittingWeights,
   isUnbounded,
@@ -174,7 +175,7 @@ export async function mountModelView(section, style, record) {
   const both = element("div", { class: "map-and-detail" }, [place, detail.root]);
   const save = exportButtons(
     "model-view",
-    () => wholeFigure(view, state.sort),
+    () => wholeFigure(view, state.sort, state.head),
     () => ({ weights: weightsWords(record, view.weights) }),
   );
   section.append(
@@ -307,7 +308,7 @@ function mapTrace(values, style, most) {
 }
 
 /** The whole grid with its names, to be saved. */
-function wholeFigure(view, sort) {
+function wholeFigure(view, sort, chosen) {
   const { record, style, pattern } = view;
   const { numHeads } = pattern;
   const order = view.order(sort);
@@ -329,6 +330,7 @@ function wholeFigure(view, sort) {
     height: 70 + record.numLayers * 70,
     margin: { l: 50, r: 100, t: 40, b: 20 },
     annotations: names,
+    shapes: chosen ? [outline(chosen, order, { numHeads, width, height })] : [],
     xaxis: namesAxis(columns, heads.map(view.names.column), { ...visible, side: "top" }),
     yaxis: namesAxis(
       rows,
@@ -338,6 +340,22 @@ function wholeFigure(view, sort) {
   });
   const colorbar = colorBar("weight");
   return { data: [{ ...mapTrace(values, style, view.most), showscale: true, colorbar }], layout };
+}
+
+/** The frame of the chosen head, as on the page. */
+function outline([row, head], order, { numHeads, width, height }) {
+  const place = order
+    ? order.findIndex(([r, h]) => r === row && h === head)
+    : row * numHeads + Math.min(head, numHeads - 1);
+  const [line, column] = [Math.floor(place / numHeads), place % numHeads];
+  return {
+    type: "rect",
+    x0: column * width - 0.5,
+    x1: (column + 1) * width - 0.5,
+    y0: line * height - 0.5,
+    y1: (line + 1) * height - 0.5,
+    line: { color: colorOf("ink"), width: 2 },
+  };
 }
 
 /** For each head its strongest pairs of tokens that are not special; found when first asked for. */
@@ -369,7 +387,7 @@ function pairsOf(record, row, head) {
 
 function strongestText(record, pair) {
   if (!pair) return "no pair without special tokens";
-  const from = record.queries.labels[pair.query];
-  const to = record.keys.labels[pair.key];
+  const from = toldApart(record.queries, pair.query);
+  const to = toldApart(record.keys, pair.key);
   return `strongest between words, ${quoted(from)} to ${quoted(to)}, ${figure(pair.weight)}`;
 }

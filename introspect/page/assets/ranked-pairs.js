@@ -1,6 +1,6 @@
 // Every head in the order of what it gives a chosen pair of words.
 import { element, figure, headName } from "./dom.js";
-import { signed, whole } from "./numbers.js";
+import { signed, whole, writtenDifference } from "./numbers.js";
 import { sortableTable } from "./tables.js";
 import { walkWithArrows } from "./tokens.js";
 import { isWhole, methodOf } from "./weighings.js";
@@ -13,6 +13,14 @@ const COLUMNS = [
   ["rank", "rank in the row"],
   ["withoutSpecial", "without specials"],
 ];
+
+/** A number of a pair in a head, as it is written. */
+export function factWords(fact, column) {
+  const value = fact[column];
+  if (Number.isNaN(value)) return "–";
+  if (column === "difference") return signed(writtenDifference(fact.weight, fact.others));
+  return column === "rank" ? whole(value) : figure(value);
+}
 
 /** The table, folded until it is asked for: of a large model it has a thousand rows. */
 export function rankedPairs(record, choose) {
@@ -54,9 +62,8 @@ export function rankedPairs(record, choose) {
       const name = element("th", { scope: "row", "data-value": row * record.numHeads + head });
       name.append(button);
       const cells = COLUMNS.slice(1).map(([column]) => {
-        const write = { difference: signed, rank: whole }[column] ?? figure;
         const value = fact[column];
-        return element("td", { "data-value": value }, Number.isNaN(value) ? "–" : write(value));
+        return element("td", { "data-value": value }, factWords(fact, column));
       });
       return element("tr", {}, [name, ...cells]);
     });

@@ -18,12 +18,40 @@ export function groupsOf(sequence, granularity) {
   return { groups, groupOf };
 }
 
-/** What a token is called: by word its word, a special token by its own name. */
+/** What a token is called: by word its word, as the text spells it; a special token its own name. */
 export function labelOf(sequence, token, granularity) {
   const word = sequence.words[token];
-  return granularity === "word" && word !== null
-    ? sequence.wordTexts[word]
-    : sequence.labels[token];
+  const isWord = word !== null && (granularity === "word" || isWholeWord(sequence, token));
+  return isWord ? sequence.wordTexts[word] : sequence.labels[token];
+}
+
+/** Whether a token is all of its word, which a model without capitals spells otherwise. */
+function isWholeWord({ words, wordTexts, labels }, token) {
+  const word = words[token];
+  const isAlone = words.every((other, index) => other !== word || index === token);
+  return isAlone && wordTexts[word].toLowerCase() === labels[token].toLowerCase();
+}
+
+const told = new WeakMap();
+
+/** A token's label, told apart from others: an unknown one by its word, a repeated one by its number. */
+export function toldApart(sequence, token) {
+  if (!told.has(sequence)) told.set(sequence, distinctLabels(sequence));
+  return told.get(sequence)[token];
+}
+
+function distinctLabels({ labels, words, wordTexts, unknown, groups }) {
+  const named = labels.map((label, token) => {
+    // Of a pattern by word the labels are the words.
+    const word = groups ? null : (words?.[token] ?? null);
+    return unknown[token] && word !== null ? `${label} ${wordTexts[word]}` : label;
+  });
+  const counts = new Map();
+  const numbers = named.map((name) => {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts.get(name);
+  });
+  return named.map((name, token) => (counts.get(name) > 1 ? `${name}#${numbers[token]}` : name));
 }
 
 /** The share that some tokens, taken as one word, give each group of keys. */

@@ -13,6 +13,9 @@ const LEAST_WRITTEN = 0.02;
 const FEW_LINES = 3;
 const MOST_ARCS = 5;
 
+// Longer words may have to be cut, and need lines of their own.
+const LONGEST_BOUND = 20;
+
 /** How much room a text leaves its lines, and rows of numbers below each: less, the longer it is. */
 const SIZES = [
   [40, "short"],
@@ -229,14 +232,31 @@ function textOf(sequence, name, granularity, roles) {
     const [first] = group;
     const word = wordOf(sequence, group, number, { name, granularity, roles });
     const own = sequence.sequences[first];
+    const last = lines.at(-1)?.lastChild;
     if (number === 0 || (own !== null && text !== null && own !== text)) {
-      lines.push(element("p", { class: "words-line", dir: directionOf(sequence, own) }));
-    } else if (!sequence.glued[first]) lines.at(-1).append(" ");
+      lines.push(element("p", { class: "words-line", dir: directionOf(sequence, own) }, word));
+    } else if (isBound(last, word)) {
+      bind(last, word);
+    } else {
+      lines.at(-1).append(...(sequence.glued[first] ? [word] : [" ", word]));
+    }
     text = own ?? text;
-    lines.at(-1).append(word);
     return word;
   });
   return { root: element("div", { class: "words-text" }, lines), words, groups, groupOf, sequence };
+}
+
+/** Whether two parts of a line stay together: a special token alone on a line would look like text. */
+function isBound(last, word) {
+  const parts = [last, word];
+  const isShort = parts.every(({ textContent }) => textContent.length <= LONGEST_BOUND);
+  return isShort && parts.some((part) => part.matches("[data-kind]"));
+}
+
+function bind(last, word) {
+  const bound = element("span", { class: "words-bound" });
+  last.replaceWith(bound);
+  bound.append(last, " ", word);
 }
 
 /** Which way a text runs: as its first letter does; the names of special tokens say nothing. */
