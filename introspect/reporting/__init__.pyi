@@ -10,6 +10,7 @@ from .heads import head_report as head_report
 from .index import report_index as report_index
 from .lens import lens_report as lens_report
 from .prose import Row as Row
+from .prose import rejected_notices as rejected_notices
 from .sentences import sentence_report as sentence_report
 from .sets import SetFindings as SetFindings
 from .sets import set_report as set_report

@@ -13,7 +13,12 @@ import pandas as pd
 
 from introspect.page import Document, Section, sequence_json
 from introspect.records import Certificate, Head, TokenSequence
-from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, paragraphs
+from introspect.reporting.prose import (
+    ATTENTION_IS_NOT_CAUSATION,
+    Finding,
+    paragraphs,
+    rejected_notices,
+)
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.statistics import Claim
 from introspect.studies.atlas import (
@@ -92,13 +97,7 @@ class AtlasFindings:
     @property
     def notices(self) -> list[str]:
         """What a reader must know first."""
-        found = []
-        if self.num_rejected:
-            are = verb(self.num_rejected, "it is", "they are")
-            found.append(
-                f"{counted(self.num_rejected, 'row')} gave no result; {are} in rejects.jsonl with "
-                "line and reason."
-            )
+        found = rejected_notices(self.num_rejected)
         asked = self.sums.sums.n.sum((0, 1, 2))
         for (_, rule), n in zip(self.sums.rules.items(), asked.tolist(), strict=True):
             if not n and not rule.needs:

@@ -32,7 +32,10 @@ def overlapping(page) -> list:
         (one, other)
         for place, one in enumerate(numbers)
         for other in numbers[:place]
-        if one[0] < other[1] and other[0] < one[1] and one[2] + 3 < other[3] and other[2] + 3 < one[3]
+        if one[0] < other[1]
+        and other[0] < one[1]
+        and one[2] + 3 < other[3]
+        and other[2] + 3 < one[3]
     ]
 
 
@@ -103,7 +106,9 @@ def test_arcs_between_texts_strike_no_word_and_no_label(open_page):
 def test_a_special_token_never_stands_alone_on_a_line(open_page):
     words = ["[CLS]", *(f"word{number}" for number in range(9)), "[SEP]"]
     record = even(words)
-    record = AttentionRecord.from_tensors(record.attentions, words, special_tokens=["[CLS]", "[SEP]"])
+    record = AttentionRecord.from_tensors(
+        record.attentions, words, special_tokens=["[CLS]", "[SEP]"]
+    )
     page = open_page(head_view(record).to_html(), width=1440)
     for width in range(640, 1440, 40):
         page.set_viewport_size({"width": width, "height": 900})

@@ -1,16 +1,13 @@
 // Arcs from one word to others, over the lines of a text that wraps.
+import { svgElement } from "./dom.js";
 import { passageNear } from "./word-lines.js";
 
-const SPACE = "http://www.w3.org/2000/svg";
 const HIGHEST = 34;
 const LOWEST = 6;
 
 /** The layer that arcs are drawn on, above a text. */
 export function arcLayer() {
-  const root = document.createElementNS(SPACE, "svg");
-  root.setAttribute("class", "word-arcs");
-  root.setAttribute("aria-hidden", "true");
-  return root;
+  return svgElement("svg", { class: "word-arcs", "aria-hidden": "true" });
 }
 
 /**
@@ -25,12 +22,12 @@ export function drawArcs(layer, lines, origin, ends) {
   layer.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
   const from = placeOf(lines, origin);
   const paths = ends.map(({ word, strength, role }) => {
-    const path = document.createElementNS(SPACE, "path");
-    path.setAttribute("d", pathBetween(lines, from, placeOf(lines, word)));
-    path.setAttribute("stroke-width", 1 + 5 * strength);
-    path.setAttribute("stroke-opacity", 0.35 + 0.65 * strength);
-    path.dataset.role = role;
-    return path;
+    return svgElement("path", {
+      d: pathBetween(lines, from, placeOf(lines, word)),
+      "stroke-width": 1 + 5 * strength,
+      "stroke-opacity": 0.35 + 0.65 * strength,
+      "data-role": role,
+    });
   });
   layer.replaceChildren(...paths);
 }
