@@ -334,8 +334,10 @@ class CompareView {
     const hatched = this.grids.some(hasMissing)
       ? "Hatched: a token that one of the two does not have, or a missing weight."
       : "";
-    const isLargest = ranges[2][1] > LEAST_SCALE;
-    const reach = `The colors of the difference reach to ±${change}${isLargest ? ", the largest here" : ""}.`;
+    const reach =
+      ranges[2][1] > LEAST_SCALE
+        ? `The colors of the difference reach to ±${change}, the largest here.`
+        : `The colors of the difference reach to ±${change}.`;
     const notes = [reach, poolingWords(factor), hatched].filter(Boolean).join(" ");
     this.legend.replaceChildren(
       element("div", { class: "compare-scales" }, [

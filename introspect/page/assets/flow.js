@@ -29,6 +29,8 @@ const MANY = 100;
 const MOST_HEADS = 6;
 const LEAST_PART = 0.01;
 const MOST_LISTED = 12;
+const TWO_QUESTIONS =
+  "“Shares by” says how much of itself a token takes from each token in a layer, for these paths; “Weights”, at the top, what one word gives another in a head.";
 
 /** Build the view in its section. */
 export async function mountFlowView(section, style, record) {
@@ -72,6 +74,9 @@ class FlowView {
         element("summary", {}, "What comes from other tokens"),
         this.list,
       ]),
+      Object.keys(record.methods).length > 0
+        ? element("p", { class: "note" }, TWO_QUESTIONS)
+        : null,
       style.note ? element("p", { class: "note" }, style.note) : null,
     ];
     section.append(...parts.filter(Boolean));

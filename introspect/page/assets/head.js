@@ -12,6 +12,7 @@ import { COMBINATIONS, FILTERS, HeadState, weightsOf } from "./head-state.js";
 import { barsWidth, layOut, markFound, showNumbers, tokenSides } from "./head-tokens.js";
 import { readLink, writeLink } from "./link.js";
 import { bringToMiddle, fitMap, inSight, minimap } from "./minimap.js";
+import { signMore } from "./more.js";
 import { whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
@@ -174,7 +175,7 @@ class HeadView {
       element("div", { class: "controls" }, this.controls()),
       this.chips.root,
       this.caption,
-      isHorizontal ? element("div", { class: "scroller", tabindex: 0 }, canvas) : canvas,
+      isHorizontal ? signMore(element("div", { class: "scroller", tabindex: 0 }, canvas)) : canvas,
     );
     this.markFound();
     // What the lines are drawn over tells their width, and whether the view is seen at all.

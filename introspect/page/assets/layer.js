@@ -10,6 +10,7 @@ import { LayerTable } from "./layer-table.js";
 import { LayerWords } from "./layer-words.js";
 import { readLink, writeLink } from "./link.js";
 import { bringAllIn, listMap, mapped } from "./minimap.js";
+import { signMore } from "./more.js";
 import { beforeFrame, onWidth, whenOnScreen } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme } from "./theme.js";
@@ -41,7 +42,7 @@ class LayerView {
     const { section, style } = this;
     this.text = element("div", { class: "layer-text" });
     this.reading = element("p", { class: "reading", "aria-live": "polite" });
-    this.place = element("div", { class: "layer-scroller" }, this.table.root);
+    this.place = signMore(element("div", { class: "layer-scroller" }, this.table.root));
     this.map = listMap({
       list: this.table.root,
       frame: this.place,

@@ -41,7 +41,7 @@ export function sentenceWords(record, style, acts) {
     "aria-label": "The text. Choose the word that attends, then the word attended to.",
   });
   const arcs = arcLayer();
-  const crowded = element("p", { class: "words-note", hidden: "" });
+  const crowded = element("p", { class: "note words-note", hidden: "" });
   let lines = null;
   let sides = {};
   let shown = null;
