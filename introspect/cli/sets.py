@@ -155,6 +155,10 @@ def probe(
             help="raw; renormalized: without special tokens and the own position; or norm."
         ),
     ] = "raw",
+    last_position: Annotated[
+        bool,
+        typer.Option("--last-position", help="Also score what a text's last position attends to."),
+    ] = False,
     segment: Annotated[
         str | None, typer.Option(help="jieba: divide Chinese into words (extra chinese).")
     ] = None,
@@ -206,6 +210,7 @@ def probe(
         limits = BatchLimits() if batch_size is None else BatchLimits(texts=batch_size)
         options = WorkerOptions(
             weights=weights,  # type: ignore[arg-type]  # checked there
+            last_position=last_position,
             segment=segment,
             layers=None if layers is None else tuple(layer_numbers(layers) or ()),
             long=long,  # type: ignore[arg-type]
@@ -229,6 +234,7 @@ def probe(
         analyzers=analyzer,
         segment=segment,
         weights=weights,  # type: ignore[arg-type]  # checked there
+        last_position=last_position,
         layers=layer_numbers(layers),
         long=long,  # type: ignore[arg-type]  # checked there
         null_model=null_model,

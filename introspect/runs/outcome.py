@@ -290,7 +290,7 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         "baselines": scores.baselines.to_dict("records"),
         "against": scores.against.to_dict("records"),
         "random_weights": list(scores.random_weights),
-        "linear_probe": _of_linear(findings.linear),
+        "linear_probe": _of_linear(findings.linear, findings.linear_random),
         "n": len(scores.held_out) or None,
         "num_groups": findings.num_groups,
         "outside_forced_choice": len(scores.outside_forced_choice),
@@ -317,7 +317,9 @@ def _of_choice(choice: Choice | None) -> dict[str, Any]:
     }
 
 
-def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
+def _of_linear(
+    linear: ProbeResult | None, random_weights: Sequence[float]
+) -> dict[str, Any] | None:
     if linear is None:
         return None
     return {
@@ -329,6 +331,7 @@ def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
         "control_task": linear.control_task,
         "code_length": linear.code_length,
         "uniform_code": linear.uniform_code,
+        "random_weights": list(random_weights),
     }
 
 

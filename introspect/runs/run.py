@@ -145,6 +145,7 @@ def probe(
     heading: bool | None = None,
     mention: Mention = "mean",
     weights: Weights = "raw",
+    last_position: bool = False,
     segment: str | None = None,
     layers: Sequence[int] | None = None,
     long: Long = "reject",
@@ -187,6 +188,8 @@ def probe(
         mention: how the word pairs of two mentions become one number.
         weights: ``raw``, ``renormalized`` without special tokens and the row's own position, or
             ``norm``: each weight times the norm of the vector that it brings.
+        last_position: also score what the last position of a case's text attends to, as a third
+            direction within the same choice and the same tests; see ``score``.
         segment: the segmenter for texts without spaces: ``jieba`` (extra ``chinese``); without
             it, every character is a word.
         layers: the layers to use, by the model's own numbers; the model runs no further than the
@@ -228,6 +231,7 @@ def probe(
         analyzers=chosen_analyzers(analyzers, reading),
         mention=mention,
         weights=weights,
+        last_position=last_position,
         segment=segment,
         layers=None if layers is None else tuple(layers),
         long=long,

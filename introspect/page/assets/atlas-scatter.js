@@ -36,7 +36,10 @@ export function atlasScatter(heads, style, acts) {
   const frame = svgElement("g", { class: "atlas-axes" });
   const points = heads.map((head, number) => {
     const circle = svgElement("circle", { r: RADIUS, class: "atlas-point", "data-number": number });
-    circle.append(svgElement("title", {}, [head.name]));
+    const isNamed = style.named?.includes(head.name);
+    if (isNamed) circle.classList.add("named");
+    const title = isNamed ? `${head.name}, chosen on the cases` : head.name;
+    circle.append(svgElement("title", {}, [title]));
     return circle;
   });
   const root = svgElement("svg", {
