@@ -78,7 +78,7 @@ def head_writing(model: Model, text: str) -> HeadWriting:
     """Run a language model on a text, and return what its heads add.
 
     Args:
-        model: a model with an LM head that reads one text.
+        model: a model of one text with an LM head.
         text: the text.
 
     Raises:
