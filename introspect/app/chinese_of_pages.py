@@ -36,6 +36,35 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "Choose a second word to color the heads.": "再选一个词，为各头着色。",
         "{}. Choose a word to see what it attends to.": "{}。选一个词，查看它关注什么。",
         "All {} heads ranked, “{}” to “{}”": "全部 {} 个头的排名：“{}”到“{}”",
+        "All {} layers ranked, “{}” to “{}” ({}, all heads together)": (
+            "全部 {} 层的排名：“{}”到“{}”（{}，所有头合计）"
+        ),
+        "all heads together": "所有头合计",
+        "One number has no room below its word; rest the pointer on the word to read it.": (
+            "有一个数值在词下放不下；把指针停在词上即可读到。"
+        ),
+        "{} numbers have no room below their words; rest the pointer on a word to read its own.": (
+            "有 {} 个数值在词下放不下；把指针停在词上即可读到。"
+        ),
+        "The colors of the difference reach to ±{}, the largest here.": (
+            "差值的颜色到 ±{} 为止，即此处的最大值。"
+        ),
+        "The colors of the difference reach to ±{}.": "差值的颜色到 ±{} 为止。",
+        "This view keeps to the raw weights, by which the case was scored, whatever is chosen "
+        "above.": "无论上方如何选择，本视图都保持案例评分所用的原始权重。",
+        "This view keeps to the pronoun “{}” and its candidates, by which the case was scored, "
+        "whatever is chosen above.": (
+            "无论上方如何选择，本视图都保持案例评分所用的代词“{}”及其候选词。"
+        ),
+        "This view keeps to the pronoun “{}” and its candidates and the raw weights, by which the "
+        "case was scored, whatever is chosen above.": (
+            "无论上方如何选择，本视图都保持案例评分所用的代词“{}”、其候选词以及原始权重。"
+        ),
+        "“Shares by” says how much of itself a token takes from each token in a layer, for these "
+        "paths; “Weights”, at the top, what one word gives another in a head.": (
+            "“份额按”指一个词元在某层从各词元取得自身的多少，用于这些路径；"
+            "顶部的“权重”指某个头中一个词给另一个词的权重。"
+        ),
         # The controls of the views
         "Layer": "层",
         "Head": "头",
@@ -333,5 +362,64 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "Attention to the antecedent": "对先行词的注意力",
         "Attention margin": "注意力差距",
         "Compare view": "比较视图",
+        # An atlas
+        "All heads": "所有头",
+        "Each point, square and row is a head; choosing one says what it does.": (
+            "每个点、方格和行都是一个头；选择后显示其行为。"
+        ),
+        "Up": "纵轴",
+        "Color": "颜色",
+        "share covered by its rule": "其规则覆盖的份额",
+        "entropy in bits": "熵（比特）",
+        "distance in tokens": "距离（词元）",
+        "share to special tokens": "给特殊词元的份额",
+        "share to the token itself": "给自身的份额",
+        "share to the previous token": "给前一词元的份额",
+        "share to the next token": "给后一词元的份额",
+        "share to the first token": "给首个词元的份额",
+        "share to the same token elsewhere": "给别处相同词元的份额",
+        "number of jobs": "功能数",
+        "Open the page of {}": "打开 {} 的页面",
+        "What it does": "行为",
+        "Rule": "规则",
+        "Covers": "覆盖",
+        "Even attention": "均匀注意力",
+        "What {} does": "{} 的行为",
+        "In {}, on {} of {}.": "模型 {}，基于 {}（{}）。",
+        "Strongest rows ({})": "最强的行（{}）",
+        "Rows of each tenth, the strongest first ({})": "每个十分位的行，从强到弱（{}）",
+        "Random rows ({})": "随机的行（{}）",
+        "Find in the examples": "在示例中查找",
+        "No row of this head could be kept.": "未能保留该头的任何行。",
+        "Rules": "规则",
+        "Covers (finding half)": "覆盖（发现半份）",
+        "Covers (checking half)": "覆盖（检验半份）",
+        "Largest weight on it": "最大权重落于其上",
+        "p, family-wise": "p（族错误率）",
+        "Rows": "行数",
+        "Jobs": "功能",
+        "Share of the sampled rows": "占抽样行的份额",
+        "Covers of them": "其中的覆盖",
+        "Distributions over all rows": "所有行上的分布",
+        "Vocabulary entries": "词表条目",
+        "Entry": "条目",
+        "Side": "角色",
+        "Times": "次数",
+        "Times in the corpus": "语料中的次数",
+        "Lift (log odds)": "提升（对数优势）",
+        "Queries and keys": "查询与键",
+        "queries": "查询",
+        "keys": "键",
+        "Most similar heads": "最相似的头",
+        "this head": "此头",
+        "Line under:": "下划线：",
+        "the token that attends": "关注的词元",
+        "the one that it attends to most": "它最关注的词元",
+        ". Tint: what each token gets.": "。底色：每个词元得到的权重。",
+        "all heads": "所有头",
+        "Coreference": "指代",
+        "accuracy on the cases, pronoun to candidate": "案例上的准确率，代词到候选",
+        "share from pronouns to possible antecedents": "代词给可能先行词的份额",
+        "share of divisions that choose it": "选中它的划分所占的份额",
     }
 )

@@ -56,6 +56,10 @@ def atlas(
         str | None,
         typer.Option(help="Keep pages for these heads alone: L3H1,L5H11; the tables are of all."),
     ] = None,
+    cases: Annotated[
+        str | None,
+        typer.Option(help="Coreference cases: what else the heads do that prefer the antecedent."),
+    ] = None,
     column: Column = None,
     columns: Columns = None,
     format: Format = None,
@@ -85,11 +89,19 @@ def atlas(
         files, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
     )
     found = run_atlas(
-        load(model, allow_pickle=allow_pickle, strict=strict, device=device, dtype=dtype),
+        load(
+            model,
+            allow_pickle=allow_pickle,
+            strict=strict,
+            device=device,
+            dtype=dtype,
+            lm_head=True,
+        ),
         inputs,
         out,
         examples=examples,
         heads=heads,
+        cases=cases,
         engine=engine,  # type: ignore[arg-type]  # checked there
         layers=layer_numbers(layers),
         long=long,  # type: ignore[arg-type]

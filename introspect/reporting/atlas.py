@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,8 @@ import pandas as pd
 
 from introspect.page import Document, Section, sequence_json
 from introspect.records import Certificate, Head, TokenSequence
+from introspect.reporting.atlas_cases import COUNTED, AtlasCases
+from introspect.reporting.atlas_writes import AtlasWrites
 from introspect.reporting.prose import (
     ATTENTION_IS_NOT_CAUSATION,
     Finding,
@@ -66,6 +68,8 @@ class AtlasFindings:
         num_rejected: the number of rows without a result.
         command: the command line.
         heads: the heads that get a page.
+        cases: the cases that were scored beside it.
+        writes: what its heads write, where the model has an unembedding.
     """
 
     name: str
@@ -78,6 +82,8 @@ class AtlasFindings:
     num_rejected: int
     command: str | None
     heads: tuple[Head, ...]
+    cases: AtlasCases | None = None
+    writes: AtlasWrites = field(default_factory=AtlasWrites)
 
     @cached_property
     def claims(self) -> dict[Head, tuple[Claim, ...]]:
@@ -89,6 +95,10 @@ class AtlasFindings:
             for head in range(self.sums.num_heads)
         }
 
+    def case_claims(self, head: Head) -> tuple[Claim, ...]:
+        """Return what the cases claim of a head; nothing without cases."""
+        return () if self.cases is None else self.cases.claims(head)
+
     @cached_property
     def tokens_of(self) -> dict[str, TokenSequence]:
         """The tokens of each text, by its id."""
@@ -98,10 +108,8 @@ class AtlasFindings:
     def notices(self) -> list[str]:
         """What a reader must know first."""
         found = rejected_notices(self.num_rejected)
-        asked = self.sums.sums.n.sum((0, 1, 2))
-        for (_, rule), n in zip(self.sums.rules.items(), asked.tolist(), strict=True):
-            if not n and not rule.needs:
-                found.append(f"No row of these texts has a choice by one rule: {rule.name}.")
+        if self.cases is not None:
+            found += rejected_notices(self.cases.num_rejected, "case", "cases_rejects.jsonl")
         return found
 
 
@@ -119,6 +127,8 @@ def atlas_index(findings: AtlasFindings) -> Report:
         )
     )
     claims = [claim for each in findings.claims.values() for claim in each]
+    for head in findings.heads:
+        claims += [*findings.case_claims(head), *findings.writes.claims(head)]
     return skeleton.finish(
         document,
         method=_method(findings),
@@ -135,7 +145,7 @@ def _skeleton(findings: AtlasFindings, title: str, finding: Finding) -> Skeleton
         certificate=findings.certificate,
         texts=findings.sums.num_texts,
         notices=findings.notices,
-        read=findings.read,
+        read=(*findings.read, *(findings.cases.read if findings.cases else ())),
         command=findings.command,
     )
 
@@ -173,6 +183,9 @@ def _finding(findings: AtlasFindings) -> Finding:
         rule=RULE,
     )
     details = [_heads_of(findings, rule, rows) for rule, rows in _by_rule(named)]
+    if findings.cases is not None:
+        sentences = {head: claims[0].sentence for head, claims in findings.claims.items()}
+        details += findings.cases.index_sentences(sentences)
     caveat = (
         "A rule says where attention goes, in both halves of these texts; another corpus may show "
         "another job."
@@ -196,17 +209,31 @@ def _by_rule(named: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return sorted(groups, key=lambda each: (-len(each[1]), each[0]))
 
 
+def _without_rows(findings: AtlasFindings) -> list[str]:
+    """Say by which rules no row has a choice, if there are any."""
+    asked = findings.sums.sums.n.sum((0, 1, 2)).tolist()
+    rules = zip(findings.sums.rules.values(), asked, strict=True)
+    if not (names := [rule.name for rule, n in rules if not n and not rule.needs]):
+        return []
+    return [
+        f"By {counted(len(names), 'rule')} no row of these texts has a choice: {listed(names)}."
+    ]
+
+
 def _method(findings: AtlasFindings) -> list[str]:
     half = "Half of the texts, by their hashes, find a rule for each head; the other half check it."
     return [
         f"{counted(findings.sums.num_texts, 'text')} with "
         f"{counted(findings.num_tokens, 'token')} were read. {half}",
         f"A head gets a rule under these conditions: {RULE}. The rules tried are "
-        f"{listed([rule.name for rule in findings.sums.rules.values()])}.",
+        f"{listed([each.name for each in findings.sums.rules.values() if not each.is_beside])}.",
         "What counts is weight on tokens that are not special, in rows that have a key of the rule "
         "and another key; for the rule about special tokens, all weight. Even attention divides "
         "the same weight evenly among the tokens that the mask lets a row see. Intervals are over "
         "blocks of texts.",
+        *_without_rows(findings),
+        *([COUNTED] if findings.cases else []),
+        *findings.writes.method,
     ]
 
 
@@ -222,19 +249,45 @@ def _index_state(findings: AtlasFindings) -> dict[str, Any]:
         "modes": heads["num_modes"].tolist(),
         **{name: _plain(heads[name]) for name in MEASURES},
     }
+    beside = _cases_columns(findings) | _writes_columns(findings)
     return {
         "layers": list(findings.sums.layers),
         "numHeads": findings.sums.num_heads,
-        "columns": columns,
+        "columns": {**columns, **{name: values for name, (_, values) in beside.items()}},
         "axes": [
             ["coverage", "share covered by its rule"],
             *([name, _LABELS[name]] for name in MEASURES),
             ["modes", "number of jobs"],
+            *([name, label] for name, (label, _) in beside.items()),
         ],
-        "shares": ["coverage", *MEASURES[2:]],
+        "shares": ["coverage", *MEASURES[2:], *beside],
+        "named": [str(head) for head in findings.cases.chosen] if findings.cases else [],
         "first": ["distance", "entropy", "coverage"],
         "pages": [str(head) for head in findings.heads],
     }
+
+
+def _cases_columns(findings: AtlasFindings) -> dict[str, tuple[str, list[float | None]]]:
+    """Return the label and the numbers of what cases say of every head; nothing without cases."""
+    if findings.cases is None:
+        return {}
+    table = findings.cases.table
+    return {
+        name: (label, _plain(table[name]))
+        for name, label in (
+            ("accuracy", "accuracy on the cases, pronoun to candidate"),
+            ("part", "share from pronouns to possible antecedents"),
+            ("chosen", "share of divisions that choose it"),
+        )
+    }
+
+
+def _writes_columns(findings: AtlasFindings) -> dict[str, tuple[str, list[float | None]]]:
+    """Return how far every head copies; nothing of models that do not write."""
+    copies = findings.writes.copies
+    if copies.empty:
+        return {}
+    return {"copying": ("share over which it copies", _plain(copies["copying"]))}
 
 
 def _rule_name(findings: AtlasFindings, rule: object) -> str:
@@ -285,7 +338,7 @@ def _head_page(
         Section(
             "head-card",
             f"What {head} does",
-            f"On {counted(findings.sums.num_texts, 'text')} of {findings.name}.",
+            f"In {model}, on {counted(findings.sums.num_texts, 'text')} of {findings.name}.",
             _card_state(findings, head, tables, of_all),
         )
     )
@@ -314,6 +367,11 @@ def _card_state(
         "model": findings.certificate.model,
         "corpus": findings.name,
         "sentence": sentence,
+        "coreference": list(dict.fromkeys(c.sentence for c in findings.case_claims(head))),
+        "writes": {
+            "sentences": list(dict.fromkeys(c.sentence for c in findings.writes.claims(head))),
+            "entries": findings.writes.listed(head),
+        },
         "rules": _rules_state(findings, tables["rules"]),
         "thresholds": [COVERAGE, BEYOND],
         "distributions": [
@@ -354,7 +412,13 @@ def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
     for row in _each(table):
         found.setdefault(str(row.rule), {})[str(row.half)] = row
     rows = []
+    listed_already: set[str] = set()
     for rule, halves in found.items():
+        if rule in listed_already:
+            continue
+        alike = findings.sums.same_as(rule)
+        listed_already |= set(alike)
+        names = [findings.sums.rules[name].name for name in (rule, *alike)]
         finding, checking = halves.get("finding"), halves.get("checking")
         at: Any = checking or finding
         values = (
@@ -363,7 +427,7 @@ def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
         )  # fmt: skip
         rows.append(
             [
-                findings.sums.rules[rule].name,
+                " = ".join(names),
                 *_plain([math.nan if value is None else value for value in values]),
                 None if math.isnan(at.p_adjusted) else float(at.p_adjusted),
                 int(at.n),

@@ -100,8 +100,13 @@ def finding_of_set(study: CoreferenceStudy) -> Finding:
     )
 
 
-def rejected_notices(number: int) -> list[str]:
+def rejected_notices(number: int, noun: str = "row", file: str = "rejects.jsonl") -> list[str]:
     """Return what a reader must know of rows without a result, if there are any.
+
+    Args:
+        number: how many there are.
+        noun: what one is called.
+        file: where they are listed.
 
     Example:
         >>> rejected_notices(1)
@@ -110,9 +115,7 @@ def rejected_notices(number: int) -> list[str]:
         []
     """
     are = verb(number, "it is", "they are")
-    notice = (
-        f"{counted(number, 'row')} gave no result; {are} in rejects.jsonl with line and reason."
-    )
+    notice = f"{counted(number, noun)} gave no result; {are} in {file} with line and reason."
     return [notice] if number else []
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from introspect.page import Instrument
 from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.statistics import FEWEST_GROUPS
+from introspect.studies.atlas import Atlas
 from introspect.studies.heads import ordered_relations, relation_claims
 from introspect.text import NO_NUMBER, counted, p_cell, percent, percent_interval, verb
 from introspect.views import instrument
@@ -52,6 +55,7 @@ def syntax_report(
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
+    atlas: Atlas | None = None,
 ) -> Report:
     """Build the page on which heads follow which relation of a treebank.
 
@@ -64,6 +68,7 @@ def syntax_report(
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
     """
     skeleton = Skeleton(
         title=f"Heads that follow relations in {name}",
@@ -73,9 +78,10 @@ def syntax_report(
         notices=notices,
         read=read,
         command=command,
+        atlas=atlas,
     )
     document = skeleton.begin(
-        instrument=None if example is None else instrument(example),
+        instrument=None if example is None else _opening(example),
         example="" if example is None else example_words(num_texts),
     )
     with document.chapter("Every relation"):
@@ -87,6 +93,14 @@ def syntax_report(
             )
             document.add_prose(paragraphs([words]))
     return skeleton.finish(document, method=_RULES, captured="the first capture")
+
+
+def _opening(example: AttentionRecord) -> Instrument:
+    """Return the example; its strip says that its colors are of one pair of words in it."""
+    opened = instrument(example)
+    if opened.pair is None:
+        return opened
+    return replace(opened, pair=replace(opened.pair, label=f"{opened.pair.label}, in the example"))
 
 
 def finding_of_relations(relations: pd.DataFrame, num_texts: int) -> Finding:

@@ -19,7 +19,9 @@ from introspect.io import CARDS, SHARDS, as_json, write_atomically
 from introspect.models import BatchLimits, Model, encode_batch, num_heads_of
 from introspect.progress import ProgressLike
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence, as_head, listed_heads
-from introspect.reporting import AtlasFindings, atlas_index, head_pages, provenance_rows
+from introspect.reporting import AtlasCases, AtlasFindings, atlas_index, head_pages, provenance_rows
+from introspect.runs.atlas_cases import GivenCases, ScoredCases
+from introspect.runs.atlas_writes import without_unembedding, writes_of
 from introspect.runs.batches import Long
 from introspect.runs.corpus_run import SHARD_ROWS, FinishedRun, Manner, corpus_run
 from introspect.runs.outcome import write_table
@@ -30,6 +32,7 @@ from introspect.runs.worker import Worker, WorkerOptions
 from introspect.studies.atlas import (
     ATLAS_KIND,
     NUM_EXAMPLES,
+    REFERENCE,
     RULES,
     Atlas,
     AtlasSums,
@@ -59,6 +62,19 @@ class AtlasWorkerOptions(WorkerOptions):
     rules: Mapping[str, Rule] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What an atlas is written from besides the corpus.
+
+    Args:
+        scored: the cases, if any were given.
+        model: the model, with its unembedding where it has one.
+    """
+
+    scored: ScoredCases | None
+    model: Model
+
+
 @checked_call()
 def atlas(
     model: Model | str,
@@ -68,6 +84,7 @@ def atlas(
     examples: int = NUM_EXAMPLES,
     rules: Mapping[str, RuleFunction] = MappingProxyType({}),
     heads: Sequence[HeadLike] | HeadLike | None = None,
+    cases: Inputs | InputSet | None = None,
     engine: Literal["serial", "ray"] = "serial",
     column: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
@@ -101,6 +118,8 @@ def atlas(
         rules: own rules by name: functions from a ``RuleText`` to a bool array ``(num_tokens,
             num_tokens)``, true where a query is to look.
         heads: the heads to write pages for; all by default. The tables are of all heads.
+        cases: coreference cases, to say of every head how often it prefers the antecedent, as
+            ``probe`` does, and which part of its attention on the corpus has to do with pronouns.
         engine: as for ``probe``.
         column: as for ``probe``.
         columns: as for ``probe``.
@@ -139,8 +158,14 @@ def atlas(
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
     kept = {each.name: getattr(plain, each.name) for each in fields(plain)}
-    options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
-    with corpus_run(ATLAS_KIND, out, reading, model, manner, progress) as run:
+    further = [] if cases is None else [input_set(cases)]
+    claim = corpus_run(ATLAS_KIND, out, reading, model, manner, progress, further, lm_head=True)
+    with claim as run:
+        given = None
+        for asked in further:
+            given = GivenCases.of(asked, layers=plain.layers, long=long, limits=plain.limits)
+            own |= {REFERENCE: given.rule()}
+        options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
         _check_heads(run.model, heads, plain.layers)
         common = make_plan(
             run.model, reading, plain, DEFAULT, shard_rows=shard_rows, null_model=False
@@ -150,11 +175,17 @@ def atlas(
             **common,
             "examples": examples,
             "rules": {name: _source(function) for name, function in rules.items()},
+            **(given.plan if given else {}),
         }
-        worker = Worker(run.model, options, lanes=run.lanes)
+        # Logits of a whole corpus would be made for nothing.
+        worker = Worker(without_unembedding(run.model), options, lanes=run.lanes)
         run.begin(plan, [SHARDS, CARDS])
         work = run.work(worker, "reading the corpus")
-        run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads))
+        scored = None
+        if given is not None:
+            scored = given.scored(run)
+        beside = Beside(scored, run.model)
+        run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads, beside))
     return Atlas(Path(out))
 
 
@@ -185,7 +216,7 @@ def _own_rules(rules: Mapping[str, RuleFunction]) -> dict[str, Rule]:
         SelectionError: one has the name of a rule of the package, or is no function.
     """
     for name, function in rules.items():
-        if name in RULES:
+        if name in RULES or name == REFERENCE:
             raise SelectionError(f"Expected a name of its own for a rule, got {name!r}. Rename it.")
         if not callable(function):
             raise SelectionError(
@@ -211,15 +242,23 @@ def _source(function: RuleFunction) -> str:
 
 
 def _write(
-    run: FinishedRun, rules: Mapping[str, Rule], heads: Sequence[HeadLike] | HeadLike | None
+    run: FinishedRun,
+    rules: Mapping[str, Rule],
+    heads: Sequence[HeadLike] | HeadLike | None,
+    beside: Beside,
 ) -> None:
     """Write all tables and pages from a finished run."""
-    findings = _findings(run, rules, heads)
+    findings = _findings(run, rules, heads, beside)
     for name, table in findings.tables.by_name.items():
         if name in _ALSO_CSV:
             write_table(run.place, name, table)
         else:
             table.to_parquet(run.place / f"{name}.parquet", index=False)
+    if not findings.writes.copies.empty:
+        findings.writes.entries.to_parquet(run.place / "writes.parquet", index=False)
+        write_table(run.place, "copying", findings.writes.copies)
+    if findings.cases is not None:
+        write_table(run.place, "coreference", findings.cases.table)
     _write_cards(run.folder / CARDS, findings)
     index = atlas_index(findings)
     write_atomically(run.place / "index.html", index.html)
@@ -231,6 +270,7 @@ def _write(
         "texts": counts.rows,
         "tokens": counts.tokens,
         "rejected": counts.rejected,
+        **({} if findings.cases is None else {"cases": _of_cases(findings.cases)}),
         "timings": run.timings,
         "provenance": dict(provenance_rows(findings.certificate, run.command)),
     }
@@ -249,7 +289,10 @@ def _write_cards(folder: Path, findings: AtlasFindings) -> None:
 
 
 def _findings(
-    run: FinishedRun, rules: Mapping[str, Rule], heads: Sequence[HeadLike] | HeadLike | None
+    run: FinishedRun,
+    rules: Mapping[str, Rule],
+    heads: Sequence[HeadLike] | HeadLike | None,
+    beside: Beside,
 ) -> AtlasFindings:
     worker = run.worker
     sums = run.gathered.analyzers[ATLAS_KIND].compute()
@@ -258,6 +301,7 @@ def _findings(
     label = worker.model.tokenizer.convert_ids_to_tokens
     with one_thread():
         tables = AtlasTables.of(sums, texts, label, _with_vectors(worker, sums))
+        writes = writes_of(beside.model, sums, label)
     record = worker.model.capture(run.sample, certify=True)
     return AtlasFindings(
         name=run.name,
@@ -270,7 +314,20 @@ def _findings(
         num_rejected=run.gathered.counts.rejected,
         command=run.command,
         heads=_shown_heads(heads, sums),
+        cases=None if beside.scored is None else beside.scored.found(sums, run.place),
+        writes=writes,
     )
+
+
+def _of_cases(cases: AtlasCases) -> dict[str, Any]:
+    """Return what the summary has of the cases."""
+    return {
+        "name": cases.name,
+        "finding": cases.choice[0].plain,
+        "chosen": [str(head) for head in cases.chosen],
+        "n": int(cases.scores.heads["n"].max()),
+        "rejected": cases.num_rejected,
+    }
 
 
 def _shown_heads(heads: Sequence[HeadLike] | HeadLike | None, sums: AtlasSums) -> tuple[Head, ...]:

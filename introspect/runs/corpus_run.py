@@ -119,19 +119,23 @@ class CorpusRun:
             self.folder, plan, work, overwrite=manner.overwrite, command=manner.command
         )
 
-    def work(self, worker: Worker, stage: str, shards: str = SHARDS) -> Work:
+    def work(
+        self, worker: Worker, stage: str, shards: str = SHARDS, inputs: InputSet | None = None
+    ) -> Work:
         """Run the shards that are not done yet.
 
         Args:
             worker: the model with its options.
             stage: the name of this work in its progress.
             shards: the folder for the shards, within that of the run.
+            inputs: what is read beside the corpus; by default the corpus.
 
         Raises:
             ProbeInterruptedError: the user stopped the run between two shards.
         """
         manner = self.manner
-        job = Job(worker, self.inputs, manner.shard_rows, manner.engine, manner.ray, self.tell)
+        rest = manner.shard_rows, manner.engine, manner.ray, self.tell
+        job = Job(worker, inputs or self.inputs, *rest)
         return job.work(ShardStore(self.folder / shards), stage)
 
     def finish(
@@ -179,17 +183,23 @@ def corpus_run(
     model: Model | str,
     manner: Manner,
     progress: ProgressLike,
+    beside: Sequence[InputSet] = (),
+    *,
+    lm_head: bool = False,
 ) -> Iterator[CorpusRun]:
     """Hold the folder of a run, load its model, and yield the run to be begun.
+
+    ``beside`` are further inputs that it reads; ``lm_head`` is as for ``load``.
 
     Raises:
         InputError: the corpus cannot be read.
         OutputError: the folder belongs to another run or to none, or cannot be written to.
     """
-    claim = claimed_folder(out, kind, "resume", overwrite=manner.overwrite, inputs=inputs.places)
+    places = [place for each in (inputs, *beside) for place in each.places]
+    claim = claimed_folder(out, kind, "resume", overwrite=manner.overwrite, inputs=places)
     with claim as folder, following(progress) as tell:
         check_readable(inputs)
-        yield CorpusRun(folder, inputs, load_text(model), manner, tell)
+        yield CorpusRun(folder, inputs, load_text(model, lm_head=lm_head), manner, tell)
 
 
 @dataclass(frozen=True)

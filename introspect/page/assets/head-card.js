@@ -1,7 +1,7 @@
 // The page of a head in an atlas: its sentence, examples, rules, distributions and neighbors.
 import { element } from "./dom.js";
 import { exampleList } from "./head-examples.js";
-import { decimal, pCell, percent, percentEnds, whole } from "./numbers.js";
+import { decimal, pCell, percent, percentEnds, signed, whole } from "./numbers.js";
 import { queryKeyMap } from "./query-key-map.js";
 import { sortableTable } from "./tables.js";
 
@@ -15,13 +15,15 @@ const SETS = [
 export function mountHeadCardView(section, style) {
   const title = section.querySelector("h2");
   title?.classList.add("visually-hidden");
-  const examples = exampleList(style.examples, SETS, { head: style.head, model: style.model });
+  const examples = exampleList(style.examples, SETS, style.head);
   section.append(
     neighbors(style),
     sentence(style.sentence),
     examples.root,
+    ...(style.coreference.length ? titled("Coreference", sentences(style.coreference)) : []),
     ...titled("Rules", rulesTable(style)),
     ...titled("Jobs", jobs(style.modes)),
+    ...(style.writes.sentences.length ? titled("What it writes", writes(style.writes)) : []),
     ...titled("Distributions over all rows", distributions(style.distributions)),
     ...titled("Vocabulary entries", tokensTable(style.tokens)),
     ...(style.map ? titled("Queries and keys", queryKeyMap(style.map)) : []),
@@ -38,10 +40,34 @@ function titled(name, content) {
 }
 
 function sentence(text) {
-  const parts = text
-    .split("*")
-    .map((part, number) => (number % 2 ? element("em", {}, part) : part));
-  return element("p", { class: "finding" }, parts);
+  return element("p", { class: "finding" }, emphasized(text));
+}
+
+function sentences(texts) {
+  return element(
+    "div",
+    { class: "coreference-facts" },
+    texts.map((text) => element("p", {}, emphasized(text))),
+  );
+}
+
+/** Whether a head copies, and the entries that it adds most to, each with its logit. */
+function writes({ sentences: texts, entries }) {
+  const items = entries.map(([token, logit]) =>
+    element("li", {}, [element("bdi", { class: "written-token" }, token), ` ${signed(logit)}`]),
+  );
+  const root = sentences(texts);
+  if (items.length > 0) {
+    root.append(
+      element("p", { class: "note" }, "Entries that it adds most to, in logits:"),
+      element("ul", { class: "written-tokens" }, items),
+    );
+  }
+  return root;
+}
+
+function emphasized(text) {
+  return text.split("*").map((part, number) => (number % 2 ? element("em", {}, part) : part));
 }
 
 /** The links to the index and the heads before and after. */
@@ -121,34 +147,40 @@ function jobs(modes) {
   return tableOf("jobs", ["Rule", "Share of the sampled rows", "Covers of them"], rows);
 }
 
-/** Bars of this head beside the mean of all heads, drawn as cells of one height. */
+/** Bars of this head beside the mean of all heads, with what they stand for. */
 function distributions(every) {
-  return element(
-    "div",
-    { class: "distributions" },
-    every.map(({ name, own, all, ends }) => {
-      const largest = Math.max(...own, ...all, 1e-9);
-      const bars = own.map((share, bin) => {
-        const bar = element("span", { class: "distribution-bar" }, [
-          element("span", { class: "distribution-own" }),
-          element("span", { class: "distribution-all" }),
-        ]);
-        bar.style.setProperty("--own", `${(100 * share) / largest}%`);
-        bar.style.setProperty("--all", `${(100 * all[bin]) / largest}%`);
-        return bar;
-      });
-      const most = own.indexOf(Math.max(...own));
-      const says = `${name}: ${percent(own[most], 0)} of the rows are in part ${most + 1} of ${own.length}, from ${ends[0]} to ${ends[1]}`;
-      return element("figure", { class: "distribution" }, [
-        element("figcaption", {}, name),
-        element("div", { class: "distribution-bars", role: "img", "aria-label": says }, bars),
-        element("div", { class: "distribution-ends", "aria-hidden": "true" }, [
-          element("span", {}, ends[0]),
-          element("span", {}, ends[1]),
-        ]),
+  const legend = element("p", { class: "map-legend" }, [
+    element("span", { class: "map-name distribution-own-name" }, "this head"),
+    " ",
+    element("span", { class: "map-name distribution-all-name" }, "all heads"),
+  ]);
+  return element("div", {}, [legend, element("div", { class: "distributions" }, bars(every))]);
+}
+
+/** A figure for each measure, drawn as cells of one height. */
+function bars(every) {
+  return every.map(({ name, own, all, ends }) => {
+    const largest = Math.max(...own, ...all, 1e-9);
+    const cells = own.map((share, bin) => {
+      const bar = element("span", { class: "distribution-bar" }, [
+        element("span", { class: "distribution-own" }),
+        element("span", { class: "distribution-all" }),
       ]);
-    }),
-  );
+      bar.style.setProperty("--own", `${(100 * share) / largest}%`);
+      bar.style.setProperty("--all", `${(100 * all[bin]) / largest}%`);
+      return bar;
+    });
+    const most = own.indexOf(Math.max(...own));
+    const says = `${name}: ${percent(own[most], 0)} of the rows are in part ${most + 1} of ${own.length}, from ${ends[0]} to ${ends[1]}`;
+    return element("figure", { class: "distribution" }, [
+      element("figcaption", {}, name),
+      element("div", { class: "distribution-bars", role: "img", "aria-label": says }, cells),
+      element("div", { class: "distribution-ends", "aria-hidden": "true" }, [
+        element("span", {}, ends[0]),
+        element("span", {}, ends[1]),
+      ]),
+    ]);
+  });
 }
 
 function tokensTable(tokens) {
