@@ -27,8 +27,8 @@ def linear_claims(
         kind="linear-probe",
         subject="all heads together",
         sentence=(
-            f"A weighted sum of all heads in {ways} directions, trained on four folds and scored on "
-            f"the fifth, is right in {accuracy}."
+            f"A weighted sum of all heads in {ways} directions, trained on four folds and scored "
+            f"on the fifth, is right in {accuracy}."
         ),
         estimate=probe.accuracy,
         low=probe.ci_low,
