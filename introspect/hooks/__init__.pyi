@@ -45,6 +45,7 @@ from .replay import KeptRun as KeptRun
 from .replay import Layers as Layers
 from .replay import replayed_results as replayed_results
 from .replay import tensors_in as tensors_in
+from .unwrapping import attending_module as attending_module
 from .unwrapping import check_positions as check_positions
 from .unwrapping import models_inside as models_inside
 from .unwrapping import taken_by as taken_by

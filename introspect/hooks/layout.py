@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -17,8 +18,9 @@ from introspect.hooks.interface import unedited
 from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
-from introspect.hooks.run import products_of_own_output, run_watched
-from introspect.hooks.unwrapping import transformers_model
+from introspect.hooks.run import products_of_own_output, run_watched, run_whole
+from introspect.hooks.torch_attention import has_own_attention
+from introspect.hooks.unwrapping import attending_module
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
@@ -78,7 +80,7 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
     Raises:
         CaptureError: it has no attention that can be observed, or takes inputs of another kind.
     """
-    module = transformers_model(module)
+    module = attending_module(module)
     with lock:
         layout = _known.get(module)
     if layout is None:
@@ -87,6 +89,18 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
         with lock:
             _known[module] = layout
     return layout
+
+
+def learn_layout(module: nn.Module, observation: Observation) -> None:
+    """Keep the attentions that were seen in a module without a transformers model.
+
+    Which inputs such a module takes only its owner knows; a capture shows it.
+    """
+    if not observation.own_heads:
+        return
+    heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
+    with lock:
+        _known[module] = AttentionLayout(heads, dict(observation.own_products))
 
 
 def _found(module: nn.Module) -> AttentionLayout:
@@ -130,6 +144,8 @@ def _renamed(by_place: Mapping[tuple[str, int], _Held], main: str) -> dict[tuple
 def _of_run(module: nn.Module) -> AttentionLayout:
     """Return the attentions of a run on a few tokens."""
     arguments = run_arguments(module, few_tokens(module))
+    if has_own_attention(module):
+        return _of_own_run(module, arguments)
     heads: dict[tuple[str, int], HeadCount] = {}
 
     def receive(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
@@ -152,6 +168,13 @@ def _of_run(module: nn.Module) -> AttentionLayout:
         for place, head_count in products.items()
     }
     return AttentionLayout(counts, products)
+
+
+def _of_own_run(module: nn.Module, arguments: dict[str, Any]) -> AttentionLayout:
+    observation = Observation(module, None, None, None, receive=lambda *_: None)
+    run_whole(module, arguments, ("queries", "keys"), observation)
+    heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
+    return AttentionLayout(heads, observation.own_products)
 
 
 def _read_from_modules(
@@ -194,6 +217,8 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
     Raises:
         CaptureError: it takes other inputs.
     """
+    if has_own_attention(module):
+        return _few_ids(module)
     is_of_pictures = getattr(module, "main_input_name", "input_ids") == "pixel_values"
     pictures = {"pixel_values": torch.zeros(1, *_picture_size(module))} if is_of_pictures else {}
     if is_of_pictures and not is_encoder_decoder(module):
@@ -216,6 +241,24 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
     if is_encoder_decoder(module):
         inputs["decoder_input_ids"] = ids.clone()
     return accepted(module, inputs)
+
+
+def _few_ids(module: nn.Module) -> dict[str, Any]:
+    """Return a few tokens for a module without a transformers model, if it embeds tokens.
+
+    Raises:
+        CaptureError: it has no embedding, or its first argument has no name.
+    """
+    sizes = [part.num_embeddings for part in module.modules() if isinstance(part, nn.Embedding)]
+    names = [name for name in inspect.signature(module.forward).parameters if name != "self"]
+    if not sizes or not names:
+        raise CaptureError(
+            f"Expected {type(module).__name__} to embed tokens, to run it once on a few of them, "
+            "but it has no nn.Embedding. Capture it once with inputs of your own "
+            "(ix.capture(module, inputs)): that shows its heads."
+        )
+    ids = torch.arange(_NUM_TOKENS)[None] % max(sizes)
+    return {names[0]: ids}
 
 
 def _picture_size(module: nn.Module) -> tuple[int, int, int]:

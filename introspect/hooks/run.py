@@ -21,6 +21,12 @@ from introspect.hooks.products import (
     parts_behind,
     products_behind,
 )
+from introspect.hooks.torch_attention import (
+    TORCH_ROUTE,
+    OwnProducts,
+    has_own_attention,
+    watch_torch,
+)
 from introspect.hooks.towers import attends
 from introspect.hooks.unwrapping import is_adapted, taken_by
 from introspect.hooks.watchers import WholeWatcher
@@ -29,6 +35,7 @@ INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
 OUTPUT_ROUTE = "the model's own output"
 MODULES_ROUTE = "what its attention modules return"
+_OWN_PRODUCTS_ROUTE = "the products around the softmaxes of the module's own code"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
 _PATTERN_DIMENSIONS = 4
@@ -48,6 +55,9 @@ def run_whole(
         outputs.
     """
     watcher = WholeWatcher(wanted, observation.see)
+    if has_own_attention(module):
+        output, route = _run_own(module, arguments, wanted, observation, watcher)
+        return output, route, watcher.output_errors
     output = run_watched(module, arguments, observation, watcher)
     route = INTERFACE_ROUTE
     if observation.unseen_towers:
@@ -67,6 +77,59 @@ def run_whole(
     return output, route, watcher.output_errors
 
 
+def _run_own(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+    watcher: Watcher,
+) -> tuple[Any, str]:
+    """Run a module without a transformers model, and see the attention that it computes itself.
+
+    Raises:
+        CaptureError: it computes none by torch's functions, nor by products and a softmax.
+    """
+    output = run_watched(module, arguments, observation, watcher)
+    if not observation.has_seen_nothing:
+        observation.check(module)
+        return output, TORCH_ROUTE
+    output, trace, functions = traced_own(module, arguments)
+    for each in trace.attentions(type(module).__name__):
+        number = observation.number(each.module, each.kind)
+        steps = each.products
+        observation.own_heads[each.kind, number] = steps.heads, steps.key_value_heads
+        observation.own_products[each.kind, number] = steps
+        parts = {name: each.parts[name] for name in wanted}
+        observation.keep(each.kind, number, parts, each.module)
+    if observation.has_seen_nothing:
+        raise _no_attention(module, functions)
+    observation.check(module)
+    return output, _OWN_PRODUCTS_ROUTE
+
+
+def traced_own(
+    module: nn.Module, arguments: dict[str, Any]
+) -> tuple[Any, OwnProducts, Sequence[str]]:
+    """Return the output of a module, its products and softmaxes, and the functions it called."""
+    trace = OwnProducts()
+    with torch.no_grad(), borrowed_attention(module, IMPLEMENTATION), Changes() as changes:
+        mode = watch_torch(changes, module, trace)
+        output = ran(module, arguments)
+    return output, trace, () if mode is None else tuple(mode.functions)
+
+
+def _no_attention(module: nn.Module, functions: Sequence[str]) -> CaptureError:
+    named = [name for name in functions if not name.startswith("_")]
+    scripted = [type(m).__name__ for m in module.modules() if isinstance(m, torch.jit.ScriptModule)]
+    hidden = f" Its {scripted[0]} runs as TorchScript, which shows nothing." if scripted else ""
+    called = f" It called {', '.join(named[:12])}." if named else ""
+    return CaptureError(
+        f"Expected {type(module).__name__} to compute attention by scaled_dot_product_attention, "
+        "nn.MultiheadAttention, or a product, a softmax and a product, but it was seen to do none "
+        f"of these.{called}{hidden} Attention in a kernel of its own cannot be captured."
+    )
+
+
 def run_watched(
     module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
 ) -> Any:
@@ -79,6 +142,7 @@ def run_watched(
             watching(watcher),
         ):
             observation.attach(changes)
+            watch_torch(changes, module)
             return ran(module, arguments)
     except AllSeen:
         return None

@@ -96,6 +96,16 @@ def models_inside(module: nn.Module) -> list[nn.Module]:
     return list(found.values())
 
 
+def attending_module(given: Any) -> nn.Module:
+    """Return the transformers model inside what is handed over, or a module that has none.
+
+    Raises:
+        CaptureError: it is no module, or has several transformers models in it.
+    """
+    found = watched_module(given)
+    return transformers_model(found) if models_inside(found) else found
+
+
 def transformers_model(given: Any) -> nn.Module:
     """Return the one transformers model inside what is handed over.
 
