@@ -13,7 +13,7 @@ from torch import nn
 from transformers import Cache
 
 from introspect.errors import CaptureError, IntrospectError, SelectionError
-from introspect.hooks.unwrapping import Anything, models_inside, taken_by
+from introspect.hooks.unwrapping import Anything, has_own_attention, taken_by
 
 # What a run may write to: the caches of the generations of models, and states that some add to.
 _WRITTEN_TO = ("past_key_values", "cache_params", "past_buckets_states", "mems", "inputs_embeds")
@@ -32,6 +32,17 @@ _ORDINARY = {
     "return_dict": 0,
     "output_hidden_states": 0,
 }
+
+
+_FAILURES = (
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    ValueError,
+    AssertionError,
+)
 
 
 def run_arguments(
@@ -98,8 +109,8 @@ def telling_failures(module: nn.Module, arguments: Mapping[str, Any]) -> Iterato
         yield
     except IntrospectError:
         raise
-    except (TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ValueError) as e:
-        raise _failed(module, arguments, e) from e
+    except _FAILURES as error:
+        raise _failed(module, arguments, error) from error
     except RuntimeError as error:
         # A caller may have a smaller batch to try where memory runs out.
         if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error).lower():
@@ -152,14 +163,19 @@ def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accepted(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Select the inputs that the module's forward method takes."""
+    """Select the inputs that the module's forward method takes.
+
+    A module without a transformers model may call the tokens otherwise: its first argument is them.
+    """
     taken = taken_by(module)
-    return {name: value for name, value in inputs.items() if name in taken}
+    selected = {name: value for name, value in inputs.items() if name in taken}
+    if "input_ids" in inputs and "input_ids" not in taken and has_own_attention(module):
+        first = next(iter(inspect.signature(module.forward).parameters))
+        selected = {first: inputs["input_ids"], **selected}
+    return selected
 
 
-def checked_rows(
-    rows: Any, arguments: Mapping[str, Any], *, of_any: bool = False
-) -> torch.Tensor:
+def checked_rows(rows: Any, arguments: Mapping[str, Any], *, of_any: bool = False) -> torch.Tensor:
     """Return ``rows`` as positions: ``(num_rows,)`` for all batch items, or ``(batch, num_rows)``.
 
     Args:
@@ -217,9 +233,7 @@ def is_ordinary(arguments: Mapping[str, Any]) -> bool:
 
 def _device(module: nn.Module) -> torch.device:
     parameter = next(module.parameters(), None)
-    if parameter is None and models_inside(module):
-        raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
-    if parameter is None:
+    if parameter is None:  # what attends may be given all that it weighs
         return torch.device("cpu")
     _check_weights(module)
     if parameter.device.type != "meta":

@@ -28,8 +28,7 @@ from introspect.hooks.interface import active_editors
 from introspect.hooks.layout import learn_layout
 from introspect.hooks.observation import Observation, Receive
 from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
-from introspect.hooks.torch_attention import has_own_attention
-from introspect.hooks.unwrapping import watched_module
+from introspect.hooks.unwrapping import has_own_attention, watched_module
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick_rows
 from introspect.records import Certificate, names_of_parts
@@ -136,7 +135,8 @@ def _capture_compared(
     else:
         captured = _capture_whole(module, arguments, wanted, observation)
     if own and layers is None and not active_editors():
-        learn_layout(module, observation)
+        by_kind = captured.attentions.values() if heads is None else ()
+        learn_layout(module, observation, (layer for layers in by_kind for layer in layers))
     if is_compared:
         return held_to_the_model(module, arguments, captured)
     return replace(captured, certificate=noted(captured.certificate, NOT_COMPARED))
@@ -259,7 +259,16 @@ def _captured(
 
 
 def _with_rows(whole: Captured, rows: torch.Tensor) -> Captured:
-    """Return rows of the whole patterns, with a certificate that says how they were obtained."""
+    """Return rows of the whole patterns, with a certificate that says how they were obtained.
+
+    Raises:
+        SelectionError: a row does not exist.
+    """
+    shapes = [layer.shape for layers in whole.attentions.values() for layer in layers]
+    if int(rows.max()) >= (fewest := min(shape[2] for shape in shapes)):
+        raise SelectionError(
+            f"Expected `rows` in 0–{fewest - 1}, got {sorted(set(rows.flatten().tolist()))}."
+        )
     attentions = {
         kind: [pick_rows(layer, rows.to(layer.device), dim=2) for layer in layers]
         for kind, layers in whole.attentions.items()
@@ -320,8 +329,9 @@ def stream(
     if rows is None:
         _, route, errors = run_whole(module, arguments, include, observation)
     else:
-        chosen = checked_rows(rows, arguments)
-        length = num_tokens(arguments)
+        own = has_own_attention(module)
+        chosen = checked_rows(rows, arguments, of_any=own)
+        length = None if own else num_tokens(arguments)
         watcher = RowWatcher(chosen, observation.has_rows, observation.see, counted, length=length)
         run_watched(module, arguments, observation, watcher)
         observation.check_rows()

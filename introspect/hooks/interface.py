@@ -108,9 +108,7 @@ class AttentionCall:
 
     def plain(self) -> Attended:
         """Compute the attention as the model does when it is not watched."""
-        return self._with(
-            _unwatched_attention(self.module) if self.own is None else self.own.plain
-        )
+        return self._with(_unwatched_attention(self.module) if self.own is None else self.own.plain)
 
     def _with(self, function: Callable[..., Attended]) -> Attended:
         positional, named = self.arguments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -19,8 +19,7 @@ from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
 from introspect.hooks.run import products_of_own_output, run_watched, run_whole
-from introspect.hooks.torch_attention import has_own_attention
-from introspect.hooks.unwrapping import attending_module
+from introspect.hooks.unwrapping import attending_module, has_own_attention
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
@@ -47,6 +46,8 @@ class AttentionLayout:
         beside: the attentions that a run on a text alone does not compute: of pictures.
         main: the kind of the words' attention, where other towers stand beside.
         modules: which module computes each of those beside.
+        reads_ahead: whether some token attends to a later one, where the model is a module of one's
+            own; then padding that no mask hides would change what is computed.
     """
 
     heads: Mapping[tuple[str, int], HeadCount]
@@ -54,6 +55,7 @@ class AttentionLayout:
     beside: frozenset[tuple[str, int]] = frozenset()
     main: str | None = None
     modules: Mapping[tuple[str, int], nn.Module] = field(default_factory=dict)
+    reads_ahead: bool = False
 
     @property
     def heads_of_text(self) -> dict[tuple[str, int], HeadCount]:
@@ -91,16 +93,30 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
     return layout
 
 
-def learn_layout(module: nn.Module, observation: Observation) -> None:
+def learn_layout(
+    module: nn.Module, observation: Observation, attentions: Iterable[torch.Tensor]
+) -> None:
     """Keep the attentions that were seen in a module without a transformers model.
 
     Which inputs such a module takes only its owner knows; a capture shows it.
+
+    Args:
+        module: the module.
+        observation: what was seen in it.
+        attentions: its patterns; none where they were not asked for.
     """
     if not observation.own_heads:
         return
-    heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
+    layout = _own_layout(observation, attentions)
     with lock:
-        _known[module] = AttentionLayout(heads, dict(observation.own_products))
+        _known[module] = layout
+
+
+def _own_layout(observation: Observation, attentions: Iterable[torch.Tensor]) -> AttentionLayout:
+    heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
+    above = [bool(layer.triu(1).any()) for layer in attentions]
+    ahead = any(above) or not above
+    return AttentionLayout(heads, dict(observation.own_products), reads_ahead=ahead)
 
 
 def _found(module: nn.Module) -> AttentionLayout:
@@ -171,10 +187,10 @@ def _of_run(module: nn.Module) -> AttentionLayout:
 
 
 def _of_own_run(module: nn.Module, arguments: dict[str, Any]) -> AttentionLayout:
-    observation = Observation(module, None, None, None, receive=lambda *_: None)
-    run_whole(module, arguments, ("queries", "keys"), observation)
-    heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
-    return AttentionLayout(heads, observation.own_products)
+    observation = Observation(module, None, None, None)
+    run_whole(module, arguments, ("attentions",), observation)
+    by_kind = observation.parts["attentions"].values()
+    return _own_layout(observation, (layer for layers in by_kind for layer in layers))
 
 
 def _read_from_modules(
@@ -253,9 +269,9 @@ def _few_ids(module: nn.Module) -> dict[str, Any]:
     names = [name for name in inspect.signature(module.forward).parameters if name != "self"]
     if not sizes or not names:
         raise CaptureError(
-            f"Expected {type(module).__name__} to embed tokens, to run it once on a few of them, "
-            "but it has no nn.Embedding. Capture it once with inputs of your own "
-            "(ix.capture(module, inputs)): that shows its heads."
+            f"Expected a transformers model, or a module that embeds tokens, got "
+            f"{type(module).__name__}, which is none and has no nn.Embedding. Capture it with "
+            "inputs of your own, ix.capture(module, inputs): that shows its heads as well."
         )
     ids = torch.arange(_NUM_TOKENS)[None] % max(sizes)
     return {names[0]: ids}

@@ -298,9 +298,7 @@ class Observation:
         """Return the number of a layer that is seen without a call of its own, and count it."""
         return self._numbering.count(module, kind)
 
-    def keep(
-        self, kind: str, number: int, parts: Parts, module: nn.Module | None = None
-    ) -> None:
+    def keep(self, kind: str, number: int, parts: Parts, module: nn.Module | None = None) -> None:
         """Keep the parts of a layer that has been counted, if the layer was asked for.
 
         Args:

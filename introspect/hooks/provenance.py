@@ -15,8 +15,8 @@ from introspect.hooks.loans import hook_before
 
 # Steps that map by weights; only behind one of these have queries and keys parted.
 _MAPS = frozenset(
-    ("linear", "matmul", "__matmul__", "mm", "addmm", "bmm", "baddbmm", "einsum", "conv1d", "conv2d")
-)  # fmt: skip
+    "linear matmul __matmul__ mm addmm bmm baddbmm einsum conv1d conv2d".split()  # noqa: SIM905
+)
 
 
 class _Origin:
@@ -66,7 +66,12 @@ class Provenance:
             self._keep(tensor, origin)
 
     def is_cross(
-        self, queries: torch.Tensor, keys: torch.Tensor, within: Sequence[nn.Module]
+        self,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        within: Sequence[nn.Module],
+        *,
+        are_mapped: bool = True,
     ) -> bool:
         """Return whether keys are of another sequence than queries.
 
@@ -78,6 +83,7 @@ class Provenance:
             queries: the queries, before or after they are mapped.
             keys: the keys.
             within: the modules that are running, the innermost first.
+            are_mapped: whether they have been mapped already; if not, any module around decides.
         """
         asks, offers = self._of(queries), self._of(keys)
         if asks is offers:
@@ -86,9 +92,9 @@ class Provenance:
             given = self._given.get(module, frozenset())
             of_queries, has_mapped = _reached(asks, given)
             of_keys, has_mapped_keys = _reached(offers, given)
-            if of_keys and (has_mapped or has_mapped_keys):
+            if of_keys and (has_mapped or has_mapped_keys or not are_mapped):
                 return not of_queries or not of_queries <= of_keys
-        return False
+        return not are_mapped or queries.shape[-2] != keys.shape[-2]
 
     def _of(self, tensor: torch.Tensor) -> _Origin | None:
         held = self._origins.get(id(tensor))

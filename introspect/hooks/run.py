@@ -24,11 +24,10 @@ from introspect.hooks.products import (
 from introspect.hooks.torch_attention import (
     TORCH_ROUTE,
     OwnProducts,
-    has_own_attention,
     watch_torch,
 )
 from introspect.hooks.towers import attends
-from introspect.hooks.unwrapping import is_adapted, taken_by
+from introspect.hooks.unwrapping import has_own_attention, is_adapted, taken_by
 from introspect.hooks.watchers import WholeWatcher
 
 INTERFACE_ROUTE = "attention interface"
@@ -115,7 +114,7 @@ def traced_own(
     with torch.no_grad(), borrowed_attention(module, IMPLEMENTATION), Changes() as changes:
         mode = watch_torch(changes, module, trace)
         output = ran(module, arguments)
-    return output, trace, () if mode is None else tuple(mode.functions)
+    return output, trace, tuple(mode.functions)
 
 
 def _no_attention(module: nn.Module, functions: Sequence[str]) -> CaptureError:
@@ -142,7 +141,8 @@ def run_watched(
             watching(watcher),
         ):
             observation.attach(changes)
-            watch_torch(changes, module)
+            if has_own_attention(module):
+                watch_torch(changes, module)
             return ran(module, arguments)
     except AllSeen:
         return None

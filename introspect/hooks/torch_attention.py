@@ -36,7 +36,7 @@ from introspect.hooks.products import (
     step_of,
 )
 from introspect.hooks.provenance import Provenance
-from introspect.hooks.unwrapping import models_inside, unwrapped
+from introspect.hooks.unwrapping import unwrapped
 
 #: How certificates name the route.
 TORCH_ROUTE = "torch's own attention functions"
@@ -49,23 +49,16 @@ _MAPPED_BATCH = 3
 _here = threading.local()
 
 
-def has_own_attention(module: nn.Module) -> bool:
-    """Return whether a module has no transformers model in it, whose attention is known."""
-    return not models_inside(module)
-
-
 def watch_torch(
     changes: Changes, module: nn.Module, trace: OwnProducts | None = None
-) -> TorchAttention | None:
+) -> TorchAttention:
     """Let the attention of a module without a transformers model be seen and changed.
 
     Args:
         changes: what it lasts as long as.
-        module: the module; nothing happens for one with a transformers model.
+        module: the module.
         trace: receives the products and softmaxes of the run too.
     """
-    if not has_own_attention(module):
-        return None
     mode = TorchAttention(module, trace)
     mode.attach(changes)
     push_mode(changes, mode)
@@ -107,7 +100,7 @@ class TorchAttention(TorchFunctionMode):
             return function(*args, **named)
         if name == "scaled_dot_product_attention" and (within := self._running()):
             with _attending():
-                result = self._by_torch(within, *args, **named)
+                result: Any = self._by_torch(within, *args, **named)
         elif name == "multi_head_attention_forward" and (within := self._running()):
             with _attending():
                 result = self._of_several_heads(within, args, named)
@@ -123,7 +116,7 @@ class TorchAttention(TorchFunctionMode):
         within = self._running(3)
         multiplied = [each for each in given if torch.is_tensor(each)][-2:]
         is_product = isinstance(step, Product) and len(multiplied) == 2
-        is_cross = is_product and self._provenance.is_cross(*multiplied, within)
+        is_cross = is_product and self._provenance.is_cross(multiplied[0], multiplied[1], within)
         shape: tuple[int, ...] = ()
         if isinstance(step, Softmax) and within and step.result.ndim >= _MAPPED_BATCH:
             layout = HeadLayout.of(step.result, within[0], self._provenance.batch)
@@ -158,20 +151,28 @@ class TorchAttention(TorchFunctionMode):
         is_cross = self._provenance.is_cross(query, key, within)
         layout = HeadLayout.of(query, within[0], self._provenance.batch)
         mask = None if attn_mask is None else layout.mask_by_head(attn_mask)
+        is_causal_given = is_causal
         if is_causal and query.shape[-2] != key.shape[-2]:
             # Torch lets the first query see the first key; elsewhere the last see the last.
             mask, is_causal = _causal(query, key), False
-        call = AttentionCall(
-            within[0],
-            layout.by_head(query),
-            layout.by_head(key),
-            layout.by_head(value),
-            mask,
-            ((), {"is_causal": is_causal, "scale": scale, "dropout": dropout_p}),
-            OwnFunctions(_fused, _eager, is_cross=is_cross),
-        )
-        output, _ = attended(call)
-        return output.transpose(1, 2).reshape(*query.shape[:-1], value.shape[-1])
+        shape = (*query.shape[:-1], value.shape[-1])
+        by_head = layout.by_head(query), layout.by_head(key), layout.by_head(value)
+
+        def plain(module: nn.Module, *given: Any, **options: Any) -> Attended:
+            if any(one is not other for one, other in zip(by_head, given, strict=False)):
+                return _fused(module, *given, **options)
+            # Laid out otherwise, it might be computed by another kernel.
+            output = functional.scaled_dot_product_attention(
+                query, key, value, attn_mask, dropout_p, is_causal_given, scale=scale,
+                enable_gqa=enable_gqa,
+            )  # fmt: skip
+            return layout.by_head(output).transpose(1, 2), None
+
+        options = {"is_causal": is_causal, "scale": scale, "dropout": dropout_p}
+        own = OwnFunctions(plain, _eager, is_cross=is_cross)
+        q, k, v = by_head
+        output, _ = attended(AttentionCall(within[0], q, k, v, mask, ((), options), own))
+        return output.transpose(1, 2).reshape(shape)
 
     def _of_several_heads(
         self, within: Sequence[nn.Module], args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -183,7 +184,7 @@ class TorchAttention(TorchFunctionMode):
         given = dict(zip(_NAMES, args, strict=False)) | dict(kwargs)
         query, key = given["query"], given["key"]
         self._check(query, key, given["value"])
-        is_cross = self._provenance.is_cross(query, key, within[1:])
+        is_cross = self._provenance.is_cross(query, key, within[1:], are_mapped=False)
         needs_weights = given.get("need_weights", True)
         own = OwnFunctions(
             _with_weights if needs_weights else _fused,
@@ -211,7 +212,11 @@ class TorchAttention(TorchFunctionMode):
             "scaled_dot_product_attention": attend,
         }
         forward = FunctionType(
-            _MULTI_HEAD.__code__, places, "forward", _MULTI_HEAD.__defaults__, _MULTI_HEAD.__closure__
+            _MULTI_HEAD.__code__,
+            places,
+            "forward",
+            _MULTI_HEAD.__defaults__,
+            _MULTI_HEAD.__closure__,
         )
         forward.__kwdefaults__ = _MULTI_HEAD.__kwdefaults__
         output, _ = forward(**{**given, "need_weights": False})
@@ -269,7 +274,9 @@ class OwnProducts:
             since = next(
                 (n for n in range(place - 1, -1, -1) if isinstance(self.events[n], Product)), place
             )
-            yield OwnAttention(owner, "cross" if self._are_cross[since] else "self", parts, products)
+            yield OwnAttention(
+                owner, "cross" if self._are_cross[since] else "self", parts, products
+            )
 
 
 class OwnAttention(NamedTuple):

@@ -18,10 +18,10 @@ from introspect.hooks import (
     EDITABLE,
     AttentionEditor,
     Edit,
+    attending_module,
     attention_layout,
     check_positions,
     editor_of,
-    attending_module,
 )
 from introspect.models import Model
 
