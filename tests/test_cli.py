@@ -168,6 +168,8 @@ def test_cases_and_probe_take_a_table_to_a_folder(introspect, tmp_path):
     assert probed.code == 0, probed.err
     assert "nothing is claimed of any head" in probed.out
     assert (out / "report.html").exists()
+    assert_refused(introspect("probe", cases, "--out", out, "--last-position"),
+                   "last_position: False → True")  # fmt: skip
     again = introspect("probe", cases, "--out", out)
     assert (again.code, again.out) == (0, probed.out)
     with cases.open("a", encoding="utf-8") as stream:

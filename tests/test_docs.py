@@ -44,7 +44,8 @@ PUBLIC = (
 
 # What these hand out to other folders alone: no reader of the reference needs it.
 INTERNAL = {
-    "introspect.data": "Cases Content as_cases check_unchanged is_file_of_cases state_of_inputs",
+    "introspect.data": "Cases Content PRONOUNS as_cases check_unchanged is_file_of_cases "
+    "state_of_inputs",
     "introspect.runs": "CAUSAL_KIND HEADS_KIND HeadOptions WorkerOptions "
     "atlas_lines causal_folder heads_folder is_page",
     "introspect.interventions": "Ablations HeadsByLayer NEEDS_REFERENCE checked_kind "

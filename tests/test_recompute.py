@@ -12,11 +12,14 @@ import pytest
 import introspect as ix
 from benchmarks.recompute import faults, formulas
 from benchmarks.recompute.__main__ import main
+from benchmarks.recompute.check import RECOMPUTE, WITHOUT_A_TABLE
 from benchmarks.recompute.folder import Folder
-from benchmarks.recompute.sets import SETS
 from introspect.data import case_to_json, grammar_cases
+from introspect.models import null_model
 from introspect.runs import causal_folder, heads_folder
 from introspect.studies.coreference import Options
+from introspect.studies.heads import relation_claims
+from tests.reporting.ledger import random_relations
 
 QUICK = Options(resamples=2_000, permutations=1_000, selections=400)
 
@@ -34,17 +37,18 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("claims")
     cases = list(grammar_cases(24))
     ix.probe("pronoun", cases, out=root / "probe", options=QUICK)
-    ix.probe("pronoun-gated", cases, out=root / "gated", options=QUICK)
+    ix.probe(null_model(ix.load("pronoun")), cases, out=root / "random", options=QUICK)
     model = ix.load("pronoun", lm_head=True)
-    causal_folder(model, cases, root / "causal", minimal_pairs=False, share=None)
+    causal_folder(model, cases, root / "causal")
     heads_folder(ix.load("induction"), root / "heads", ["a b c a b c"] * 2)
     return root
 
 
-@pytest.mark.parametrize("name", ["probe", "gated", "causal", "heads"])
+@pytest.mark.parametrize("name", ["probe", "random", "causal", "heads"])
 def test_the_tables_give_the_numbers_of_the_claims(folders, name):
-    wrong, _, count = faults(folders / name)
+    wrong, left, count = faults(folders / name)
     assert wrong == []
+    assert set(left) <= set(WITHOUT_A_TABLE)
     assert count >= 8
     assert faults(folders / name / "report.html")[0] == []
 
@@ -54,7 +58,10 @@ def test_the_tables_give_the_numbers_of_the_claims(folders, name):
     [
         ("probe", "no-beats", "estimate"), ("probe", "no-beats", "low"),
         ("probe", "baseline", "estimate"), ("probe", "shifts: both right", "estimate"),
-        ("probe", "shifts", "estimate"), ("causal", "supports", "estimate"),
+        ("probe", "shifts", "estimate"), ("random", "detectable", "estimate"),
+        ("random", "detectable: shifts", "estimate"),
+        ("causal", "chosen: above 0: difference", "estimate"),
+        ("causal", "mediates by attention weights", "low"), ("causal", "supports", "estimate"),
         ("causal", "supports", "high"), ("causal", "able", "low"), ("causal", "able", "n"),
         ("heads", "most induction", "estimate"),
     ],
@@ -70,6 +77,22 @@ def test_a_number_that_is_not_in_the_tables_is_found(folders, tmp_path, name, ki
             (changed / path.name).write_bytes(path.read_bytes())
     (changed / "summary.json").write_text(json.dumps(summary))
     assert any(words.startswith(f"{kind}, ") for words in faults(changed)[0])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4])
+def test_claims_on_relations_have_the_numbers_of_their_table(seed, tmp_path):
+    """Of relations that a head follows, and of some that none does."""
+    table, num_texts = random_relations(np.random.default_rng(seed))
+    claims = [claim.to_json() for claim in relation_claims(table, num_texts)]
+    table.to_csv(tmp_path / "relations.csv", index=False)
+    write = (tmp_path / "summary.json").write_text
+    write(json.dumps({"claims": claims, "texts": num_texts}))
+    wrong, left, _ = faults(tmp_path)
+    assert wrong == [] and not left
+    for claim in claims:
+        claim["estimate"] = claim["estimate"] and 0.5 * claim["estimate"]
+    write(json.dumps({"claims": claims, "texts": num_texts}))
+    assert sum("estimate" in words for words in faults(tmp_path)[0]) >= len(claims) - 1
 
 
 def test_the_script_ends_with_1_where_a_table_gives_another_number(
@@ -104,7 +127,7 @@ def test_the_correlation_that_would_have_been_found_is_recomputed(tmp_path):
     ix.probe("pronoun", tmp_path / "cases.jsonl", out=tmp_path / "out", options=QUICK)
     claims = json.loads((tmp_path / "out" / "summary.json").read_text())["claims"]
     (claim,) = (claim for claim in claims if claim["kind"] == "detectable: stereotype")
-    found = SETS["detectable: stereotype"](Folder(tmp_path / "out"), claim)
+    found = RECOMPUTE["detectable: stereotype"](Folder(tmp_path / "out"), claim)
     assert found["n"] == claim["n"] == 24
     assert found["slack of estimate"] < 0.1
     assert claim["estimate"] == pytest.approx(found["estimate"], abs=found["slack of estimate"])

@@ -10,8 +10,8 @@ p-values by permutations drawn anew, so that those agree within their Monte Carl
 a sentence is on the page, and that no two claims exclude each other, is checked too. The exit
 status is 1 if anything differs; what no table holds is counted at the end.
 
-``folder`` reads the tables, ``formulas`` are written down again, ``sets``, ``causal`` and ``heads``
-recompute the claims of each kind of report, and ``check`` compares.
+``folder`` reads the tables, ``formulas`` are written down again, ``sets``, ``bias``, ``detect``,
+``causal`` and ``heads`` recompute the claims of each kind of report, and ``check`` compares.
 """
 
 from benchmarks.recompute.check import faults

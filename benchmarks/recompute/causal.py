@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -41,6 +42,89 @@ def of_effect(folder: Folder, claim: Row) -> Numbers:
     mean = sum(values[:, head]) / len(values)
     found = {"estimate": mean, "n": len(values), "groups": len(set(groups))}
     return found if math.isnan(low) else found | {"low": low, "high": high, "slack": slack}
+
+
+def of_chance(folder: Folder, claim: Row) -> Numbers:
+    """Read the accuracy of a blind choice among the candidates."""
+    table = folder.table("baselines.csv")
+    assert table is not None, "no baselines.csv"
+    return {"estimate": float(table.loc[table["baseline"] == "random", "accuracy"].iloc[0])}
+
+
+def of_no_effect(folder: Folder, claim: Row) -> Numbers:
+    """Recompute the effect that would have been found: the median over heads, or the floor."""
+    table = folder.table("effects.csv")
+    assert table is not None, "no effects.csv"
+    margins, _, groups = _effects(folder, "margin")
+    smallest = 0.01 * float(np.abs(margins[:, 0]).mean())
+    found = float(table["detectable"].median())
+    large = table.loc[table["effect"].abs() >= smallest, "p_adjusted"]
+    numbers = {"n": len(margins), "groups": len(set(groups))}
+    if len(large):
+        numbers["p"] = float(large.min())
+    return numbers if math.isnan(found) else numbers | {"estimate": max(found, smallest)}
+
+
+def of_heads(folder: Folder, claim: Row) -> Numbers:
+    """Count the heads of the study."""
+    table = folder.table("effects.csv")
+    assert table is not None, "no effects.csv"
+    return {"estimate": len(table)}
+
+
+def of_attending_heads(folder: Folder, claim: Row) -> Numbers:
+    """Count the heads that attend to the antecedent."""
+    table = folder.table("effects.csv")
+    assert table is not None, "no effects.csv"
+    return {"estimate": int(table["attends"].sum())}
+
+
+def of_asked(folder: Folder, claim: Row) -> Numbers:
+    """Count the cases that were asked, and their groups."""
+    values, _, groups = _effects(folder)
+    return {"n": len(values), "groups": len(set(groups))}
+
+
+def of_set(folder: Folder, claim: Row) -> Numbers:
+    """Read a figure of the small set of heads from the summary: no table has its runs."""
+    found, kind = folder.summary["smallest"], claim["kind"].removeprefix("no-")
+    what = {
+        "faithful": ("faithfulness", "low", "high"), "faithful: random": ("random",),
+        "faithful: total": ("total", "total_low", "total_high"),
+        "faithfulness": ("faithfulness", "low", "high"),
+        "faithfulness: left": ("incompleteness", "incompleteness_low", "incompleteness_high"),
+        "as-faithful": ("as_faithful",), "needed": (),
+    }  # fmt: skip
+    if kind == "faithful: heads":
+        return {"estimate": len(found["heads"])}
+    if kind == "faithful: wanted":
+        plan = json.loads((folder.path / "run.json").read_text(encoding="utf-8"))["plan"]
+        return {"estimate": plan["share"]}
+    if kind == "needed":
+        assert claim["subject"] == ", ".join(found["needless"]), "other heads are needless"
+    fields = zip(("estimate", "low", "high"), what[kind], strict=False)
+    n = found["num_random"] if kind == "as-faithful" else found["n"]
+    numbers = {field: found[name] for field, name in fields if found[name] is not None}
+    return numbers | {"n": n}
+
+
+def of_no_mediation(folder: Folder, claim: Row) -> Numbers:
+    """Count the heads of which none is shown to pass anything on, or read the total."""
+    if claim["kind"].endswith("heads"):
+        table = folder.table("mediation.csv")
+        assert table is not None, "no mediation.csv"
+        return {"estimate": len(table)}
+    return of_total(folder, claim)
+
+
+def of_mediation_by_weights(folder: Folder, claim: Row) -> Numbers:
+    """Read the effect through the attention weights of a head from the summary."""
+    layer, head = map(int, HEAD.findall(claim["subject"])[0])
+    rows = folder.summary["minimal_pairs"]["by_weights"]
+    row = next(row for row in rows if (row["layer"], row["head"]) == (layer, head))
+    names = {"estimate": "indirect", "low": "indirect_low", "high": "indirect_high",
+             "p": "p_adjusted", "groups": "n"}  # fmt: skip
+    return {field: row[name] for field, name in names.items()}
 
 
 def of_attending(folder: Folder, claim: Row) -> Numbers:
@@ -112,13 +196,21 @@ def of_chosen_head(folder: Folder, claim: Row) -> Numbers:
     numbers = {name: number for number, name in enumerate(sorted(set(groups)))}
     index = np.array([numbers[group] for group in groups])
     half = fold_of_groups(index, 2, seed=folder.seed)[index]
-    effects = np.empty(len(values))
+    layers = np.array([int(HEAD.findall(head)[0][0]) for head in heads])
+    effects, control = np.empty(len(values)), np.full(len(values), np.nan)
     for number in (0, 1):
         training = wide[half != number]
         means = [float(np.nanmean(column)) for column in training.T]
-        effects[half == number] = values[half == number, means.index(max(means))]
-    low, high, slack = studentized(list(effects), groups)
-    return {"estimate": float(effects.mean()), "low": low, "high": high, "slack": slack}
+        best = means.index(max(means))
+        others = (layers == layers[best]) & (np.arange(len(heads)) != best)
+        effects[half == number] = values[half == number, best]
+        if others.any():
+            control[half == number] = values[half == number][:, others].mean(1)
+    if claim["kind"].endswith("control"):
+        return {"estimate": float(np.nanmean(control))}
+    values_of = effects - control if claim["kind"].endswith("difference") else effects
+    low, high, slack = studentized(list(values_of), groups)
+    return {"estimate": float(np.nanmean(values_of)), "low": low, "high": high, "slack": slack}
 
 
 _EFFECT = {"estimate": "effect", "low": "ci_low", "high": "ci_high"}
@@ -135,7 +227,19 @@ CAUSAL: dict[str, Callable[[Folder, Row], Numbers | None]] = {
     "mediates by output": of_row("mediation.csv", estimate="indirect", low="indirect_low",
                                  high="indirect_high", p="p_adjusted", groups="n"),
     "correlation": of_correlation,
-    **{f"chosen: {side}": of_chosen_head for side in ("above 0", "below 0", "no effect")},
+    **{f"chosen: {side}{end}": of_chosen_head for side in ("above 0", "below 0", "no effect")
+       for end in ("", ": control", ": difference")},
+    **dict.fromkeys(("able: by chance", "no-able: by chance"), of_chance),
+    "no-effect": of_no_effect,
+    **dict.fromkeys(("no-effect: heads", "no-supports: heads"), of_heads),
+    "no-chooses: attends": of_attending_heads,
+    **dict.fromkeys(("no-supports", "no-verdict", "no-attends"), of_asked),
+    **dict.fromkeys((f"{start}{kind}" for start in ("", "no-") for kind in (
+        "faithful", "faithful: heads", "faithful: random", "faithful: wanted", "faithful: total")),
+        of_set),
+    **dict.fromkeys(("faithfulness", "faithfulness: left", "as-faithful", "no-needed"), of_set),
+    **dict.fromkeys(("no-mediates", "no-mediates: heads"), of_no_mediation),
+    "mediates by attention weights": of_mediation_by_weights,
     "attends: ratio": of_ratio,
     **{f"depends: {m}": of_row("methods.csv", method=m, **_EFFECT)
        for m in ("zero", "mean", "resample", "uniform")},

@@ -10,20 +10,51 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.recompute import formulas
+from benchmarks.recompute.bias import BIAS
 from benchmarks.recompute.causal import CAUSAL
+from benchmarks.recompute.detect import DETECTABLE
 from benchmarks.recompute.folder import Folder, Numbers, Row
 from benchmarks.recompute.heads import HEADS
 from benchmarks.recompute.sets import SETS
 from introspect.statistics import Claim, exclusions
 
-RECOMPUTE = {**SETS, **CAUSAL, **HEADS}
+RECOMPUTE = {**SETS, **BIAS, **DETECTABLE, **CAUSAL, **HEADS}
+
+#: The kinds of claims that no table has, and why.
+WITHOUT_A_TABLE = {
+    **dict.fromkeys(
+        ("points", "points: others", "points: more", "no-points", "no-points: others", "prefers",
+         "prefers-by-chance", "position", "readable", "no-distractor", "points-instead",
+         "points-instead: others", "everywhere", "everywhere: others", "captured",
+         "captured: heads"),
+        "a page of one text has no tables beside it",
+    ),
+    **dict.fromkeys(
+        ("logit", "logit: part", "logit: parts", "predicts", "predicts: token",
+         "reads at the embeddings"),
+        "a page of the logit lens has no tables beside it",
+    ),
+    **dict.fromkeys(
+        (f"{start}groups{end}" for start in ("", "no-") for end in (
+            "", ": stability", ": silhouette", ": fewest tried", ": most tried")),
+        "groups are told by halves of the texts, and a table has all of them together",
+    ),
+    "differs: heads": "the differences of all heads are on the page, and in no table",
+    "no-scores": "it has no number",
+}  # fmt: skip
 
 
-def differences(folder: Folder) -> Iterator[str]:
+def recomputed(folder: Folder) -> list[tuple[Row, Numbers | None]]:
+    """Return each claim with the numbers that the tables give; ``None`` where they give none."""
+    return [
+        (claim, RECOMPUTE[claim["kind"]](folder, claim) if claim["kind"] in RECOMPUTE else None)
+        for claim in folder.claims
+    ]
+
+
+def differences(recomputed: Sequence[tuple[Row, Numbers | None]]) -> Iterator[str]:
     """Yield what differs between the claims of a folder and its tables, in words."""
-    for claim in folder.claims:
-        function = RECOMPUTE.get(claim["kind"])
-        found = None if function is None else function(folder, claim)
+    for claim, found in recomputed:
         for name, value in (found or {}).items():
             if not name.startswith("slack") and (words := _apart(claim, name, value, found or {})):
                 yield f"{claim['kind']}, {claim['subject']}: {words}"
@@ -55,7 +86,8 @@ def faults(path: Path) -> tuple[list[str], Counter[str], int]:
     """Return what is wrong with the claims of a folder, what was not recomputed, and what was."""
     page = path if path.suffix == ".html" else None
     folder = Folder(path.parent if page else path)
-    wrong = list(differences(folder))
+    found = recomputed(folder)
+    wrong = list(differences(found))
     claims = [
         Claim(**{k: math.nan if v is None else v for k, v in c.items()}) for c in folder.claims
     ]
@@ -68,7 +100,7 @@ def faults(path: Path) -> tuple[list[str], Counter[str], int]:
                 for claim in dict.fromkeys(claims)
                 if _words(claim.plain) not in shown and not _is_long_list(claim, claims)
             ]
-    left = Counter(c["kind"] for c in folder.claims if c["kind"] not in RECOMPUTE)
+    left = Counter(claim["kind"] for claim, numbers in found if numbers is None)
     return wrong, left, len(folder.claims) - sum(left.values())
 
 

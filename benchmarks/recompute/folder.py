@@ -109,6 +109,11 @@ class Folder:
         return [fold[self.index] for fold in folds]
 
     @property
+    def has_two_candidates(self) -> bool:
+        """Whether credits are those of two candidates: swapped, each is 1 less what it was."""
+        return bool(np.isin(self.credits[~np.isnan(self.credits)], (0, 0.5, 1)).all())
+
+    @property
     def seed(self) -> int:
         """The seed of the run."""
         plan = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["plan"]

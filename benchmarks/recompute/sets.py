@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,31 +29,51 @@ def of_choice(folder: Folder, claim: Row) -> Numbers:
 
 def _choice_p(folder: Folder, accuracy: float) -> float:
     """Repeat the choice with the two candidates of whole groups swapped at random."""
-    if ((folder.credits != 1) & (folder.credits != 0) & (folder.credits != 0.5)).any():
-        return math.nan  # more than two candidates: other labelings are not in the table
-    key = id(folder)
-    if key not in _NULL:
+    if not folder.has_two_candidates:
+        return math.nan  # other labelings are not in the table
+    accuracies = np.mean([one.accuracies for one in permuted(folder)], axis=0)
+    reached = (accuracies >= accuracy - 1e-9).sum()
+    return float((reached + 1) / (formulas.DRAWS + 1))
+
+
+class Null(NamedTuple):
+    """The choice in one division, repeated with candidates swapped.
+
+    Args:
+        accuracies: held out, ``(num_draws,)``.
+        training: of the chosen head on the other folds, ``(num_draws, num_folds)``.
+        held_out: the sum of its credits in the fold, the same shape.
+    """
+
+    accuracies: np.ndarray
+    training: np.ndarray
+    held_out: np.ndarray
+
+
+def permuted(folder: Folder) -> list[Null]:
+    """Return the choice of each division, with the candidates of whole groups swapped."""
+    if "null" not in folder.__dict__:
         random = np.random.default_rng(5)
-        parts = [np.eye(FOLDS)[fold].T for fold in folder.divisions]
-        _NULL[key] = [_permuted(folder, parts, random) for _ in range(formulas.DRAWS)]
-    reached = sum(found >= accuracy - 1e-9 for found in _NULL[key])
-    return (reached + 1) / (formulas.DRAWS + 1)
+        groups = folder.index.max() + 1
+        swapped = random.integers(2, size=(formulas.DRAWS, groups))[:, folder.index] == 1
+        folder.__dict__["null"] = [
+            Null(*map(np.array, zip(*(_permuted(folder, part, each) for each in swapped),
+                                    strict=True)))
+            for part in (np.eye(FOLDS)[fold].T for fold in folder.divisions)
+        ]  # fmt: skip
+    found: list[Null] = folder.__dict__["null"]
+    return found
 
 
-_NULL: dict[int, list[float]] = {}
-
-
-def _permuted(folder: Folder, parts: Sequence[np.ndarray], random: np.random.Generator) -> float:
-    swapped = random.integers(2, size=folder.index.max() + 1)[folder.index][:, None] == 1
-    credits = np.where(swapped, 1 - folder.credits, folder.credits)
-    accuracies = []
-    for part in parts:
-        sums, n = part @ credits, part @ np.ones_like(credits)
-        training = (sums.sum(0) - sums) / (n.sum(0) - n)
-        best = training.argmax(1)
-        folds = np.arange(FOLDS)
-        accuracies.append(sums[folds, best].sum() / n[folds, best].sum())
-    return float(np.mean(accuracies))
+def _permuted(
+    folder: Folder, part: np.ndarray, swapped: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    credits = np.where(swapped[:, None], 1 - folder.credits, folder.credits)
+    sums, n = part @ credits, part @ np.ones_like(credits)
+    training = (sums.sum(0) - sums) / (n.sum(0) - n)
+    best, folds = training.argmax(1), np.arange(FOLDS)
+    held_out = sums[folds, best]
+    return held_out.sum() / n[folds, best].sum(), training[folds, best], held_out
 
 
 def of_baseline(folder: Folder, claim: Row) -> Numbers:
@@ -139,7 +159,7 @@ def _column(folder: Folder, subject: str) -> int:
     return folder.heads.index((direction, layer, head))
 
 
-def _shifts(folder: Folder) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def shifts_of(folder: Folder) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return the shift of each pair and head, and whether both are right, from the weights."""
     if "shifts" not in folder.__dict__:
         size = len(folder.heads)
@@ -165,7 +185,7 @@ def _shifts(folder: Folder) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 def of_shift(folder: Folder, claim: Row) -> Numbers:
     """Recompute the mean shift of a head within minimal pairs, its interval and its p-value."""
-    shifts, _, pairs = _shifts(folder)
+    shifts, _, pairs = shifts_of(folder)
     head = _column(folder, claim["subject"])
     known = shifts[:, head][~np.isnan(shifts[:, head])]
     low, high, slack = studentized(shifts[:, head], pairs)
@@ -183,86 +203,50 @@ def of_count(folder: Folder, claim: Row) -> Numbers | None:
 
 def of_both_right(folder: Folder, claim: Row) -> Numbers:
     """Recompute the share of pairs with both versions right."""
-    _, both, _ = _shifts(folder)
+    _, both, _ = shifts_of(folder)
     return {"estimate": float(np.nanmean(both[:, _column(folder, claim["subject"])]))}
 
 
-def of_bias(folder: Folder, claim: Row) -> Numbers | None:
-    """Recompute the difference of two kinds of cases."""
-    held_out = folder.held_out
-    if held_out is None or "kind" not in held_out:
-        return None
-    first, second = re.findall(r"\*(\w+)\*", claim["sentence"])[:2]
-    kinds, groups = held_out["kind"].tolist(), folder.groups
-    both = {
-        group
-        for group in set(groups)
-        if {first, second} <= {k for k, g in zip(kinds, groups, strict=True) if g == group}
-    }
-    column = folder.credits[:, _column(folder, claim["subject"])]
-    sides: dict[str, list[float]] = {first: [], second: []}
-    for credit, kind, group in zip(column, kinds, groups, strict=True):
-        if group in both and kind in sides and not math.isnan(credit):
-            sides[kind].append(credit)
-    difference = np.mean(sides[first]) - np.mean(sides[second])
-    n = len(sides[first]) + len(sides[second])
-    return {"estimate": float(difference), "n": n, "groups": len(both)}
+def of_norms(folder: Folder, claim: Row) -> Numbers:
+    """Read the accuracy of a head by norms or by raw weights, or the best by raw weights."""
+    table = folder.table("heads.parquet")
+    assert table is not None, "no heads.parquet"
+    direction, layer, head = folder.heads[_column(folder, claim["subject"])]
+    rows = table[(table["layer"] == layer) & (table["head"] == head)]
+    row = rows[rows["direction"] == direction].iloc[0]
+    if claim["kind"] == "by-norms":
+        return {"estimate": float(row["accuracy"])}
+    if claim["kind"].endswith("best by raw"):
+        assert row["raw_accuracy"] == table["raw_accuracy"].max(), "another head is best"
+    return {"estimate": float(row["raw_accuracy"])}
 
 
-def of_stereotype(folder: Folder, claim: Row) -> Numbers | None:
-    """Recompute the correlation over occupations that 80% of such sets would show.
-
-    It is above the one that chance reaches in 5% of sets, with shares permuted anew.
-    """
-    held_out = folder.held_out
-    if held_out is None or "occupation" not in held_out:
-        return None
-    known = held_out["occupation"].notna() & (held_out["gender"] != "neutral")
-    rows, credits = held_out[known], folder.credits[known.to_numpy()]
-    is_answer = rows["is_occupation"].astype(bool).to_numpy()
-    chosen = np.where(is_answer[:, None], credits, 1 - credits)
-    gaps, shares = [], []
-    for name, place in rows.groupby("occupation").indices.items():
-        gender = rows["gender"].to_numpy()[place]
-        sides = [chosen[place[gender == one]] for one in ("female", "male")]
-        gaps.append(_means(sides[0]) - _means(sides[1]))
-        shares.append(float(rows.loc[rows["occupation"] == name, "share_of_women"].iloc[0]))
-    random, table = np.random.default_rng(3), np.array(gaps)
-    largest = [
-        _most_correlated(table, random.permutation(shares)) for _ in range(10 * formulas.DRAWS)
-    ]
-    n = int((~np.isnan(gaps)).sum(0).max())
-    found = {"n": n, "groups": len(gaps)}
-    critical = float(np.quantile(largest, 0.95))
-    if claim["kind"].startswith("no-"):
-        return found
-    # The quantile is known as well as draws of its density tell.
-    near = np.quantile(largest, [0.90, 0.98])
-    slack = formulas.DEVIATIONS * (near[1] - near[0]) / 0.08 * math.sqrt(0.05 * 0.95 / 1000)
-    size = math.tanh(math.atanh(critical) + 0.8416212335729143 / math.sqrt(n - 3))
-    return found | {"estimate": size, "slack of estimate": slack}
+def of_above_chance(folder: Folder, claim: Row) -> Numbers:
+    """Count the heads and directions with an adjusted p below 0.05 in the table of heads."""
+    table = folder.table("heads.csv")
+    assert table is not None, "no heads.csv"
+    return {"estimate": int((table["p_adjusted"] < 0.05).sum())}
 
 
-def _means(credits: np.ndarray) -> np.ndarray:
-    n = (~np.isnan(credits)).sum(0)
-    return np.where(n > 0, np.nansum(credits, axis=0) / np.maximum(n, 1), np.nan)
+def of_linear(folder: Folder, claim: Row) -> Numbers:
+    """Read a figure of the linear probe from the summary: no table has its weights."""
+    given = folder.summary["linear_probe"]
+    name = claim["kind"].partition(": ")[2]
+    names = {
+        "permuted labels": "shuffled_labels", "control task": "control_task",
+        "code": "code_length", "uniform code": "uniform_code",
+    }  # fmt: skip
+    if name in names:
+        return {"estimate": given[names[name]]}
+    if name == "random weights":
+        return {"estimate": float(np.mean(given["random_weights"]))}
+    return {"estimate": given["accuracy"], "low": given["ci_low"], "high": given["ci_high"]}
 
 
-def _most_correlated(gaps: np.ndarray, shares: np.ndarray) -> float:
-    """Return the size of the largest correlation of a column with the shares."""
-    by_known: dict[bytes, list[int]] = {}
-    for number, known in enumerate((~np.isnan(gaps)).T):
-        by_known.setdefault(known.tobytes(), []).append(number)
-    most = 0.0
-    for known, columns in by_known.items():
-        rows = np.frombuffer(known, dtype=bool)
-        if rows.sum() >= formulas.FEWEST:
-            some, of_some = gaps[rows][:, columns], shares[rows]
-            some, of_some = some - some.mean(0), of_some - of_some.mean()
-            sizes = np.sqrt((some**2).sum(0) * (of_some**2).sum())
-            varied = sizes > 1e-9
-            most = max(most, *np.abs(of_some @ some)[varied] / sizes[varied], 0.0)
-    return most
+def of_groups(folder: Folder, claim: Row) -> Numbers:
+    """Count the groups of cases that offer a choice."""
+    cases = folder.cases[folder.cases["credit"].notna()]
+    return {"estimate": cases["group"].nunique(), "groups": cases["group"].nunique()}
 
 
 #: What recomputes each kind of claim.
@@ -280,6 +264,9 @@ SETS: dict[str, Callable[[Folder, Row], Numbers | None]] = {
     **dict.fromkeys(("shifts", "no-shifts"), of_shift),
     "shifts: both right": of_both_right,
     **dict.fromkeys(("shifts: heads", "no-chooses: shifts"), of_count),
-    **dict.fromkeys(("differs", "no-differs"), of_bias),
-    **dict.fromkeys(("detectable: stereotype", "no-detectable: stereotype"), of_stereotype),
+    **dict.fromkeys(("by-norms", "by-norms: raw", "by-norms: best by raw"), of_norms),
+    "no-chooses: heads above chance": of_above_chance,
+    **dict.fromkeys(("linear-probe", *(f"linear-probe: {name}" for name in (
+        "permuted labels", "control task", "code", "uniform code", "random weights"))), of_linear),
+    "too-few": of_groups,
 }  # fmt: skip

@@ -7,7 +7,7 @@
     cached     models, records and results of the library, kept for reuse
     tables     tables of numbers from records and results, and the colors of their cells
     display    words, views and tables on the screen; errors as messages
-    chinese    Chinese translations
+    chinese    Chinese translations; those of the views’ own pages are in ``chinese_of_pages``
     pages/     one file for each page, and the frame around them
 
 It computes nothing of its own: it asks the library, and shows what that returns. Only ``cached``,

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from introspect.app.chinese import LANGUAGES, PAGE_WORDS, in_language
+from introspect.app.chinese import LANGUAGES, in_language
+from introspect.app.chinese_of_pages import PAGE_WORDS
 from introspect.errors import IntrospectError
 from introspect.io import as_json
 from introspect.text import visible_text

@@ -9,16 +9,26 @@ from typing import Annotated
 import typer
 
 from introspect.cli.shared import (
+    Actors,
     AllowPickle,
+    BatchSize,
     Column,
     Columns,
     Delimiter,
+    Device,
+    Dtype,
+    Engine,
     Format,
     Heading,
+    Layers,
+    Long,
     ModelName,
     Overwrite,
+    RayAddress,
     Strict,
+    Threads,
     command_line,
+    end_with_rejects,
     folder_out,
     inputs_of,
     layer_numbers,
@@ -46,32 +56,24 @@ def atlas(
         str | None,
         typer.Option(help="Keep pages for these heads alone: L3H1,L5H11; the tables are of all."),
     ] = None,
+    cases: Annotated[
+        str | None,
+        typer.Option(help="Coreference cases: what else the heads do that prefer the antecedent."),
+    ] = None,
     column: Column = None,
     columns: Columns = None,
     format: Format = None,
     delimiter: Delimiter = None,
     heading: Heading = None,
-    layers: Annotated[
-        str | None, typer.Option(help="Only these, from 0: 0-5 or 3,4; the model stops there.")
-    ] = None,
-    long: Annotated[
-        str, typer.Option(help="reject texts that are too long, or window: read them in parts.")
-    ] = "reject",
-    engine: Annotated[str, typer.Option(help="serial, or ray (extra ray).")] = "serial",
-    batch_size: Annotated[
-        int | None, typer.Option(help="Texts that run together, at most.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, …; the CPU by default.")
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16; as the model was saved.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
-    actors: Annotated[int | None, typer.Option(help="Number of Ray actors.")] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
-    ] = None,
+    layers: Layers = None,
+    long: Long = "reject",
+    engine: Engine = "serial",
+    batch_size: BatchSize = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    threads: Threads = None,
+    actors: Actors = None,
+    ray_address: RayAddress = None,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
@@ -82,7 +84,6 @@ def atlas(
     """
     from introspect.runs import RayOptions, atlas_lines
     from introspect.runs import atlas as run_atlas
-    from introspect.text import counted
 
     inputs = inputs_of(
         files, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
@@ -93,8 +94,9 @@ def atlas(
         out,
         examples=examples,
         heads=heads,
+        cases=cases,
         engine=engine,  # type: ignore[arg-type]  # checked there
-        layers=None if layers is None else layer_numbers(layers),
+        layers=layer_numbers(layers),
         long=long,  # type: ignore[arg-type]
         batch_size=batch_size,
         threads=threads,
@@ -107,9 +109,4 @@ def atlas(
         print_table("What was found", atlas_lines(found))
     typer.echo(found.finding)
     typer.echo(found.path / "index.html")
-    if number := found.summary["rejected"]:
-        rejects = out / "rejects.jsonl"
-        typer.echo(
-            f"introspect: notice: {counted(number, 'row')} rejected, see {rejects}", err=True
-        )
-        raise typer.Exit(3)
+    end_with_rejects(found.summary["rejected"], out)

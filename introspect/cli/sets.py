@@ -10,16 +10,26 @@ from typing import Annotated, Any
 import typer
 
 from introspect.cli.shared import (
+    Actors,
     AllowPickle,
+    BatchSize,
     Column,
     Columns,
     Delimiter,
+    Device,
+    Dtype,
+    Engine,
     Format,
     Heading,
+    Layers,
+    Long,
     ModelName,
     Overwrite,
+    RayAddress,
     Strict,
+    Threads,
     command_line,
+    end_with_rejects,
     files_read,
     folder_out,
     inputs_of,
@@ -145,41 +155,33 @@ def probe(
             help="raw; renormalized: without special tokens and the own position; or norm."
         ),
     ] = "raw",
+    last_position: Annotated[
+        bool,
+        typer.Option("--last-position", help="Also score what a text's last position attends to."),
+    ] = False,
     segment: Annotated[
         str | None, typer.Option(help="jieba: divide Chinese into words (extra chinese).")
     ] = None,
-    layers: Annotated[
-        str | None, typer.Option(help="Only these, from 0: 0-5 or 3,4; the model stops there.")
-    ] = None,
-    long: Annotated[
-        str, typer.Option(help="reject texts that are too long, or window: read them in parts.")
-    ] = "reject",
+    layers: Layers = None,
+    long: Long = "reject",
     null_model: Annotated[
         bool,
         typer.Option("--null-model", help="Also score random weights, drawn 5 times."),
     ] = False,
-    engine: Annotated[str, typer.Option(help="serial, or ray (extra ray).")] = "serial",
+    engine: Engine = "serial",
     save_attention: Annotated[
         str | None, typer.Option(help="float32 or float16: also keep the patterns of every text.")
     ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Texts that run together, at most.")
-    ] = None,
+    batch_size: BatchSize = None,
     cache: Annotated[
         Path | None, typer.Option(help="A file that keeps results for other sets.")
     ] = None,
     cache_size: Annotated[float, typer.Option(help="Maximum size of the cache in GB.")] = 2.0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, …; the CPU by default.")
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16; as the model was saved.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of each process.")] = None,
-    actors: Annotated[int | None, typer.Option(help="Number of Ray actors.")] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
-    ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    threads: Threads = None,
+    actors: Actors = None,
+    ray_address: RayAddress = None,
     seed: Annotated[
         int, typer.Option(help="Random seed for folds, resampling and permutations.")
     ] = 0,
@@ -208,8 +210,9 @@ def probe(
         limits = BatchLimits() if batch_size is None else BatchLimits(texts=batch_size)
         options = WorkerOptions(
             weights=weights,  # type: ignore[arg-type]  # checked there
+            last_position=last_position,
             segment=segment,
-            layers=None if layers is None else tuple(layer_numbers(layers)),
+            layers=None if layers is None else tuple(layer_numbers(layers) or ()),
             long=long,  # type: ignore[arg-type]
             limits=limits,
         )
@@ -231,7 +234,8 @@ def probe(
         analyzers=analyzer,
         segment=segment,
         weights=weights,  # type: ignore[arg-type]  # checked there
-        layers=None if layers is None else layer_numbers(layers),
+        last_position=last_position,
+        layers=layer_numbers(layers),
         long=long,  # type: ignore[arg-type]  # checked there
         null_model=null_model,
         save_attention=save_attention,  # type: ignore[arg-type]  # checked there
@@ -250,18 +254,13 @@ def probe(
     typer.echo(result.report or result.folder)
     if number := result.num_without_choice:
         offers = "offers" if number == 1 else "offer"
-        typer.echo(
-            f"introspect: notice: {counted(number, 'case')} {offers} no choice (all candidates are "
-            "antecedents, or none is): scored, and counted in no accuracy",
-            err=True,
+        show_notices(
+            (
+                f"{counted(number, 'case')} {offers} no choice (all candidates are antecedents, or "
+                "none is): scored, and counted in no accuracy",
+            )
         )
-    if result.num_rejected:
-        rejects = out / "rejects.jsonl"
-        typer.echo(
-            f"introspect: notice: {counted(result.num_rejected, 'row')} rejected, see {rejects}",
-            err=True,
-        )
-        raise typer.Exit(3)
+    end_with_rejects(result.num_rejected, out)
 
 
 def _words(given: str) -> tuple[str, ...]:

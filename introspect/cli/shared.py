@@ -56,6 +56,23 @@ ViewFile = Annotated[
     typer.Option(help="The file to write: .html for the page; .svg, .png or .pdf for a picture."),
 ]
 Truncation = Annotated[bool, typer.Option(help="Truncate a text that is too long, and say so.")]
+Layers = Annotated[
+    str | None, typer.Option(help="Only these, from 0: 0-5 or 3,4; the model stops there.")
+]
+Long = Annotated[
+    str, typer.Option(help="reject texts that are too long, or window: read them in parts.")
+]
+Engine = Annotated[str, typer.Option(help="serial, or ray (extra ray).")]
+BatchSize = Annotated[int | None, typer.Option(help="Texts that run together, at most.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, …; the CPU by default.")]
+Dtype = Annotated[
+    str | None, typer.Option(help="float32, bfloat16 or float16; as the model was saved.")
+]
+Threads = Annotated[int | None, typer.Option(help="Threads of each process.")]
+Actors = Annotated[int | None, typer.Option(help="Number of Ray actors.")]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earlier run.")]
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
@@ -120,8 +137,10 @@ def files_read(arguments: dict[str, Any]) -> list[str | Path]:
     return [*(place for place in named if place is not None), *arguments.get("files", ())]
 
 
-def layer_numbers(given: str) -> list[int]:
-    """Return the numbers that ``0-5,7`` names."""
+def layer_numbers(given: str | None) -> list[int] | None:
+    """Return the numbers that ``0-5,7`` names; none stays none."""
+    if given is None:
+        return None
     numbers: list[int] = []
     for part in given.split(","):
         first, _, last = part.strip().partition("-")
@@ -262,6 +281,19 @@ def named_columns(given: Sequence[str] | None) -> dict[str, list[str]]:
                 )
             columns.setdefault(role, []).append(name)
     return columns
+
+
+def end_with_rejects(number: int, folder: Path) -> None:
+    """End a run that has rejected rows with 3, after a notice that says where they are.
+
+    Raises:
+        Exit: there are some.
+    """
+    from introspect.text import counted
+
+    if number:
+        show_notices((f"{counted(number, 'row')} rejected, see {folder / 'rejects.jsonl'}",))
+        raise typer.Exit(3)
 
 
 def command_line() -> str:

@@ -33,6 +33,7 @@ from .lines import read_lines as read_lines
 from .lines import read_table as read_table
 from .manifest import ATTENTION as ATTENTION
 from .manifest import CARDS as CARDS
+from .manifest import OF_CASES as OF_CASES
 from .manifest import PLAN as PLAN
 from .manifest import SHARDS as SHARDS
 from .manifest import check_version as check_version

@@ -33,7 +33,7 @@ from introspect.io.manifest import (
     PLAN,
     SHARDS,
     files_of,
-    is_random,
+    is_inner,
     kind_of_run,
     read_run,
     version_of,
@@ -206,7 +206,7 @@ def _go_on(folder: Path) -> None:
         remove_run(folder)
     shards = folder / SHARDS
     with writing_in(folder):
-        drawn = [place for place in shards.glob("*") if is_random(place.name)]
+        drawn = [place for place in shards.glob("*") if is_inner(place.name)]
         places = (folder, shards, *drawn, folder / ATTENTION)
         for path in [path for place in places if place.is_dir() for path in place.iterdir()]:
             if is_half(path.name):

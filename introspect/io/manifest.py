@@ -17,9 +17,12 @@ from introspect.io.plain import object_from
 
 #: The file with the plan that the folder was begun with, and the manifest of what a run writes.
 PLAN = "run.json"
-#: The folder of finished shards, and within it those of models with random weights, by seed.
+#: The folder of finished shards, and within it those of models with random weights, by seed, and
+#: of the cases that an atlas stands beside.
 SHARDS = "shards"
-_RANDOM = re.compile(r"random-weights-\d+")
+#: The folder of shards of cases, within that of an atlas.
+OF_CASES = "cases"
+_INNER = re.compile(rf"random-weights-\d+|{OF_CASES}")
 #: The folder of saved attention.
 ATTENTION = "attention"
 #: The folder of an atlas with a page for each head.
@@ -64,14 +67,14 @@ def random_folder(seed: int) -> str:
     return f"random-weights-{seed}"
 
 
-def is_random(name: str) -> bool:
-    """Return whether a name is that of such a folder."""
-    return _RANDOM.fullmatch(name) is not None
+def is_inner(name: str) -> bool:
+    """Return whether a name is that of a folder of shards within that of others."""
+    return _INNER.fullmatch(name) is not None
 
 
 def is_work(path: Path) -> bool:
     """Return whether something in a folder of work has the name of what a run writes there."""
-    return _WORK.fullmatch(path.name) is not None or is_random(path.name)
+    return _WORK.fullmatch(path.name) is not None or is_inner(path.name)
 
 
 def work_files(folder: Path) -> Iterator[Path]:

@@ -23,7 +23,7 @@ from introspect.io.manifest import (
     PLAN,
     SHARDS,
     files_of,
-    is_random,
+    is_inner,
     is_work,
     read_run,
 )
@@ -47,7 +47,7 @@ def check_entry(path: Path) -> None:
         OutputError: it is a link, a FIFO, … that the run did not make.
     """
     mode = os.lstat(path).st_mode
-    is_of_work = path.name in (SHARDS, ATTENTION, CARDS) or is_random(path.name)
+    is_of_work = path.name in (SHARDS, ATTENTION, CARDS) or is_inner(path.name)
     if not (stat.S_ISDIR(mode) and is_of_work):
         if stat.S_ISLNK(mode):
             raise OutputError(
@@ -113,7 +113,7 @@ def _remove_work(folder: Path) -> None:
     if not folder.is_dir() or folder.is_symlink():
         return
     for path in list(folder.iterdir()):
-        if is_random(path.name):
+        if is_inner(path.name):
             _remove_work(path)
         elif is_half(path.name) or is_work(path):
             path.unlink()

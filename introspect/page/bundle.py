@@ -27,7 +27,8 @@ from introspect.text import visible_text
 PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
 
 _IMPORT = re.compile(
-    r'^import \{(?P<names>[^}]*)\} from "\./(?P<name>[\w-]+)\.js";\n', re.MULTILINE
+    r'^import \{(?P<names>\s*\w+(?:,\s*\w+)*,?\s*)\} from "\./(?P<name>[\w-]+)\.js";\n',
+    re.MULTILINE,
 )
 _EXPORT = re.compile(
     r"^export (?P<declared>(?:async )?function|class|const) (?P<name>\w+)", re.MULTILINE

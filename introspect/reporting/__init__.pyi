@@ -2,6 +2,7 @@
 from .atlas import AtlasFindings as AtlasFindings
 from .atlas import atlas_index as atlas_index
 from .atlas import head_pages as head_pages
+from .atlas_cases import AtlasCases as AtlasCases
 from .causal import causal_report as causal_report
 from .causal import first_record as first_record
 from .causal_words import finding_of_study as finding_of_study
@@ -10,6 +11,7 @@ from .heads import head_report as head_report
 from .index import report_index as report_index
 from .lens import lens_report as lens_report
 from .prose import Row as Row
+from .prose import rejected_notices as rejected_notices
 from .sentences import sentence_report as sentence_report
 from .sets import SetFindings as SetFindings
 from .sets import set_report as set_report

@@ -13,7 +13,13 @@ import pandas as pd
 
 from introspect.page import Document, Section, sequence_json
 from introspect.records import Certificate, Head, TokenSequence
-from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, paragraphs
+from introspect.reporting.atlas_cases import COUNTED, AtlasCases
+from introspect.reporting.prose import (
+    ATTENTION_IS_NOT_CAUSATION,
+    Finding,
+    paragraphs,
+    rejected_notices,
+)
 from introspect.reporting.skeleton import Report, Skeleton
 from introspect.statistics import Claim
 from introspect.studies.atlas import (
@@ -61,6 +67,7 @@ class AtlasFindings:
         num_rejected: the number of rows without a result.
         command: the command line.
         heads: the heads that get a page.
+        cases: the cases that were scored beside it.
     """
 
     name: str
@@ -73,6 +80,7 @@ class AtlasFindings:
     num_rejected: int
     command: str | None
     heads: tuple[Head, ...]
+    cases: AtlasCases | None = None
 
     @cached_property
     def claims(self) -> dict[Head, tuple[Claim, ...]]:
@@ -84,6 +92,10 @@ class AtlasFindings:
             for head in range(self.sums.num_heads)
         }
 
+    def case_claims(self, head: Head) -> tuple[Claim, ...]:
+        """Return what the cases claim of a head; nothing without cases."""
+        return () if self.cases is None else self.cases.claims(head)
+
     @cached_property
     def tokens_of(self) -> dict[str, TokenSequence]:
         """The tokens of each text, by its id."""
@@ -92,13 +104,9 @@ class AtlasFindings:
     @property
     def notices(self) -> list[str]:
         """What a reader must know first."""
-        found = []
-        if self.num_rejected:
-            are = verb(self.num_rejected, "it is", "they are")
-            found.append(
-                f"{counted(self.num_rejected, 'row')} gave no result; {are} in rejects.jsonl with "
-                "line and reason."
-            )
+        found = rejected_notices(self.num_rejected)
+        if self.cases is not None:
+            found += rejected_notices(self.cases.num_rejected, "case", "cases_rejects.jsonl")
         asked = self.sums.sums.n.sum((0, 1, 2))
         for (_, rule), n in zip(self.sums.rules.items(), asked.tolist(), strict=True):
             if not n and not rule.needs:
@@ -120,6 +128,7 @@ def atlas_index(findings: AtlasFindings) -> Report:
         )
     )
     claims = [claim for each in findings.claims.values() for claim in each]
+    claims += [claim for head in findings.heads for claim in findings.case_claims(head)]
     return skeleton.finish(
         document,
         method=_method(findings),
@@ -136,7 +145,7 @@ def _skeleton(findings: AtlasFindings, title: str, finding: Finding) -> Skeleton
         certificate=findings.certificate,
         texts=findings.sums.num_texts,
         notices=findings.notices,
-        read=findings.read,
+        read=(*findings.read, *(findings.cases.read if findings.cases else ())),
         command=findings.command,
     )
 
@@ -174,6 +183,9 @@ def _finding(findings: AtlasFindings) -> Finding:
         rule=RULE,
     )
     details = [_heads_of(findings, rule, rows) for rule, rows in _by_rule(named)]
+    if findings.cases is not None:
+        sentences = {head: claims[0].sentence for head, claims in findings.claims.items()}
+        details += findings.cases.index_sentences(sentences)
     caveat = (
         "A rule says where attention goes, in both halves of these texts; another corpus may show "
         "another job."
@@ -203,11 +215,12 @@ def _method(findings: AtlasFindings) -> list[str]:
         f"{counted(findings.sums.num_texts, 'text')} with "
         f"{counted(findings.num_tokens, 'token')} were read. {half}",
         f"A head gets a rule under these conditions: {RULE}. The rules tried are "
-        f"{listed([rule.name for rule in findings.sums.rules.values()])}.",
+        f"{listed([each.name for each in findings.sums.rules.values() if not each.is_beside])}.",
         "What counts is weight on tokens that are not special, in rows that have a key of the rule "
         "and another key; for the rule about special tokens, all weight. Even attention divides "
         "the same weight evenly among the tokens that the mask lets a row see. Intervals are over "
         "blocks of texts.",
+        *([COUNTED] if findings.cases else []),
     ]
 
 
@@ -223,18 +236,36 @@ def _index_state(findings: AtlasFindings) -> dict[str, Any]:
         "modes": heads["num_modes"].tolist(),
         **{name: _plain(heads[name]) for name in MEASURES},
     }
+    beside = _cases_columns(findings)
     return {
         "layers": list(findings.sums.layers),
         "numHeads": findings.sums.num_heads,
-        "columns": columns,
+        "columns": {**columns, **{name: values for name, (_, values) in beside.items()}},
         "axes": [
             ["coverage", "share covered by its rule"],
             *([name, _LABELS[name]] for name in MEASURES),
             ["modes", "number of jobs"],
+            *([name, label] for name, (label, _) in beside.items()),
         ],
-        "shares": ["coverage", *MEASURES[2:]],
+        "shares": ["coverage", *MEASURES[2:], *beside],
+        "named": [str(head) for head in findings.cases.chosen] if findings.cases else [],
         "first": ["distance", "entropy", "coverage"],
         "pages": [str(head) for head in findings.heads],
+    }
+
+
+def _cases_columns(findings: AtlasFindings) -> dict[str, tuple[str, list[float | None]]]:
+    """Return the label and the numbers of what cases say of every head; nothing without cases."""
+    if findings.cases is None:
+        return {}
+    table = findings.cases.table
+    return {
+        name: (label, _plain(table[name]))
+        for name, label in (
+            ("accuracy", "accuracy on the cases, pronoun to candidate"),
+            ("part", "share from pronouns to possible antecedents"),
+            ("chosen", "share of divisions that choose it"),
+        )
     }
 
 
@@ -315,6 +346,7 @@ def _card_state(
         "model": findings.certificate.model,
         "corpus": findings.name,
         "sentence": sentence,
+        "coreference": list(dict.fromkeys(c.sentence for c in findings.case_claims(head))),
         "rules": _rules_state(findings, tables["rules"]),
         "thresholds": [COVERAGE, BEYOND],
         "distributions": [
@@ -355,7 +387,13 @@ def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
     for row in _each(table):
         found.setdefault(str(row.rule), {})[str(row.half)] = row
     rows = []
+    listed_already: set[str] = set()
     for rule, halves in found.items():
+        if rule in listed_already:
+            continue
+        alike = findings.sums.same_as(rule)
+        listed_already |= set(alike)
+        names = [findings.sums.rules[name].name for name in (rule, *alike)]
         finding, checking = halves.get("finding"), halves.get("checking")
         at: Any = checking or finding
         values = (
@@ -364,7 +402,7 @@ def _rules_state(findings: AtlasFindings, table: pd.DataFrame | None) -> list[li
         )  # fmt: skip
         rows.append(
             [
-                findings.sums.rules[rule].name,
+                " = ".join(names),
                 *_plain([math.nan if value is None else value for value in values]),
                 None if math.isnan(at.p_adjusted) else float(at.p_adjusted),
                 int(at.n),

@@ -17,7 +17,7 @@ from introspect.page import template
 from introspect.records import AttentionRecord
 from introspect.statistics import Claim
 from introspect.studies.coreference import CoreferenceStudy, left_out
-from introspect.text import counted, percent
+from introspect.text import counted, percent, verb
 
 #: A name and its value.
 Row = tuple[str, str]
@@ -98,6 +98,25 @@ def finding_of_set(study: CoreferenceStudy) -> Finding:
         ),
         claims,
     )
+
+
+def rejected_notices(number: int, noun: str = "row", file: str = "rejects.jsonl") -> list[str]:
+    """Return what a reader must know of rows without a result, if there are any.
+
+    Args:
+        number: how many there are.
+        noun: what one is called.
+        file: where they are listed.
+
+    Example:
+        >>> rejected_notices(1)
+        ['1 row gave no result; it is in rejects.jsonl with line and reason.']
+        >>> rejected_notices(0)
+        []
+    """
+    are = verb(number, "it is", "they are")
+    notice = f"{counted(number, noun)} gave no result; {are} in {file} with line and reason."
+    return [notice] if number else []
 
 
 def _macros() -> Any:

@@ -24,6 +24,7 @@ from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.reporting.texts import METHOD, add_text
 from introspect.statistics import Claim
 from introspect.studies.coreference import (
+    LAST_POSITION,
     Bias,
     CapturedText,
     CaseList,
@@ -73,6 +74,12 @@ _SCORED: dict[Weights, str] = {
     "sum of all heads are made of the same weights. Head views show raw weights first, and norms "
     "by their choice of weights.",
 }
+
+_LAST_POSITION = (
+    "Beside the two directions between the pronoun and the candidates, what the last position of "
+    "each text attends to was scored, within the same choice and the same tests. In a causal model "
+    "it sees every candidate, and the pronoun only those before it."
+)
 
 _RULES = (
     "The headline is held out: the groups of cases, sorted by name, are divided into five folds, "
@@ -182,8 +189,15 @@ def set_report(findings: SetFindings) -> Report:
     _add_cases(document, findings)
     _add_hardest(document, findings)
     _add_left_out(document, findings)
-    method = (*METHOD, _SCORED[findings.weights], *_RULES)
-    return skeleton.finish(document, method=method, captured="the first capture", scores=scores)
+    return skeleton.finish(
+        document, method=_method(findings), captured="the first capture", scores=scores
+    )
+
+
+def _method(findings: SetFindings) -> tuple[str, ...]:
+    has_last = LAST_POSITION in set(findings.scores.heads["direction"])
+    last = (_LAST_POSITION,) if has_last else ()
+    return (*METHOD, _SCORED[findings.weights], *last, *_RULES)
 
 
 def _example(findings: SetFindings) -> Instrument:

@@ -18,7 +18,7 @@ from introspect.io import check_destination
 #: The entries of a plan that a result depends on besides its text.
 _IDENTITY = (
     "model", "revision", "config", "tokenizer", "dtype", "device", "threads", "analyzers",
-    "mention", "weights", "segment", "layers", "code", "torch", "transformers",
+    "mention", "weights", "last_position", "segment", "layers", "code", "torch", "transformers",
 )  # fmt: skip
 # What SQLite keeps beside a database, and would take for its own.
 _BESIDE = ("-wal", "-shm", "-journal")

@@ -6,7 +6,6 @@ import functools
 import inspect
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,35 +13,25 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from introspect.calls import checked_call
-from introspect.data import Inputs, InputSet, check_unchanged, input_set, state_of_inputs
+from introspect.data import Inputs, InputSet, input_set
 from introspect.errors import CaptureError, SelectionError
-from introspect.io import (
-    CARDS,
-    SHARDS,
-    as_json,
-    claimed_folder,
-    read_run,
-    results_of,
-    write_atomically,
-    write_run,
-)
-from introspect.models import BatchLimits, Model, encode_batch, load_text, num_heads_of
-from introspect.progress import ProgressLike, following
+from introspect.io import CARDS, SHARDS, as_json, write_atomically
+from introspect.models import BatchLimits, Model, encode_batch, num_heads_of
+from introspect.progress import ProgressLike
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence, as_head, listed_heads
-from introspect.reporting import AtlasFindings, atlas_index, head_pages, provenance_rows
+from introspect.reporting import AtlasCases, AtlasFindings, atlas_index, head_pages, provenance_rows
+from introspect.runs.atlas_cases import GivenCases, ScoredCases
 from introspect.runs.batches import Long
-from introspect.runs.jobs import ENGINES, Job, Work
-from introspect.runs.outcome import sample_of, write_table
-from introspect.runs.plan import Plan, begin_run, checksum, make_plan
+from introspect.runs.corpus_run import SHARD_ROWS, FinishedRun, Manner, corpus_run
+from introspect.runs.outcome import write_table
+from introspect.runs.plan import Plan, checksum, make_plan
 from introspect.runs.ray_engine import RayOptions
-from introspect.runs.rows import check_readable, name_of, no_result
-from introspect.runs.run import DEFAULT, SHARD_ROWS
-from introspect.runs.store import ShardStore
-from introspect.runs.tables import Gathered, gather
+from introspect.runs.run import DEFAULT
 from introspect.runs.worker import Worker, WorkerOptions
 from introspect.studies.atlas import (
     ATLAS_KIND,
     NUM_EXAMPLES,
+    REFERENCE,
     RULES,
     Atlas,
     AtlasSums,
@@ -50,7 +39,7 @@ from introspect.studies.atlas import (
     Rule,
     RuleFunction,
 )
-from introspect.studies.runner import default_lanes, one_thread
+from introspect.studies.runner import one_thread
 from introspect.text import whole
 
 # Where an object is in memory says nothing of what it is.
@@ -81,6 +70,7 @@ def atlas(
     examples: int = NUM_EXAMPLES,
     rules: Mapping[str, RuleFunction] = MappingProxyType({}),
     heads: Sequence[HeadLike] | HeadLike | None = None,
+    cases: Inputs | InputSet | None = None,
     engine: Literal["serial", "ray"] = "serial",
     column: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
@@ -114,6 +104,8 @@ def atlas(
         rules: own rules by name: functions from a ``RuleText`` to a bool array ``(num_tokens,
             num_tokens)``, true where a query is to look.
         heads: the heads to write pages for; all by default. The tables are of all heads.
+        cases: coreference cases, to say of every head how often it prefers the antecedent, as
+            ``probe`` does, and which part of its attention on the corpus has to do with pronouns.
         engine: as for ``probe``.
         column: as for ``probe``.
         columns: as for ``probe``.
@@ -136,13 +128,9 @@ def atlas(
         SelectionError: an engine, layer or option is unknown.
         ProbeInterruptedError: the user pressed Ctrl-C; a second one stops at once.
     """
-    if engine not in ENGINES:
-        raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
-    for name, number in (("examples", examples), ("shard_rows", shard_rows)):
-        if number < 1:
-            raise SelectionError(f"Expected `{name}` of at least 1, got {number}.")
-    if threads is not None and threads < 1:
-        raise SelectionError(f"Expected at least 1 thread, got {threads}.")
+    manner = Manner(engine, shard_rows, threads, ray or RayOptions(), overwrite, command)
+    if examples < 1:
+        raise SelectionError(f"Expected `examples` of at least 1, got {examples}.")
     own = _own_rules(rules)
     if heads is not None and not list(filter(None, listed_heads(heads))):
         raise SelectionError("Expected heads such as L3H1, got none. Leave `heads` out for all.")
@@ -156,34 +144,31 @@ def atlas(
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
     kept = {each.name: getattr(plain, each.name) for each in fields(plain)}
-    options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
-    with (
-        claimed_folder(
-            out, ATLAS_KIND, "resume", overwrite=overwrite, inputs=reading.places
-        ) as folder,
-        following(progress) as tell,
-    ):
-        check_readable(reading)
-        loaded = load_text(model)
-        _check_heads(loaded, heads, plain.layers)
-        state = state_of_inputs(reading.files)
+    beside = [] if cases is None else [input_set(cases)]
+    with corpus_run(ATLAS_KIND, out, reading, model, manner, progress, beside) as run:
+        given = None
+        for asked in beside:
+            given = GivenCases.of(asked, layers=plain.layers, long=long, limits=plain.limits)
+            own |= {REFERENCE: given.rule()}
+        options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
+        _check_heads(run.model, heads, plain.layers)
+        common = make_plan(
+            run.model, reading, plain, DEFAULT, shard_rows=shard_rows, null_model=False
+        )
         plan: Plan = {
             "kind": ATLAS_KIND,
-            **make_plan(loaded, reading, plain, DEFAULT, shard_rows=shard_rows, null_model=False),
+            **common,
             "examples": examples,
             "rules": {name: _source(function) for name, function in rules.items()},
+            **(given.plan if given else {}),
         }
-        lanes = threads or default_lanes(loaded)
-        worker = Worker(loaded, options, lanes=lanes)
-        tell.announce(reading.words)
-        modes = begin_run(folder, plan, [SHARDS, CARDS], overwrite=overwrite, command=command)
-        job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
-        work = job.work(ShardStore(folder / SHARDS), "reading the corpus")
-        # What was read has to be what the plan says, to the last byte.
-        if state_of_inputs(reading.files) != state:
-            check_unchanged(reading.files, plan["input"])
-        tell("writing the atlas", 0)
-        _finish(folder, worker, reading, work, own, heads, command, modes)
+        worker = Worker(run.model, options, lanes=run.lanes)
+        run.begin(plan, [SHARDS, CARDS])
+        work = run.work(worker, "reading the corpus")
+        scored = None
+        if given is not None:
+            scored = given.scored(run)
+        run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads, scored))
     return Atlas(Path(out))
 
 
@@ -214,7 +199,7 @@ def _own_rules(rules: Mapping[str, RuleFunction]) -> dict[str, Rule]:
         SelectionError: one has the name of a rule of the package, or is no function.
     """
     for name, function in rules.items():
-        if name in RULES:
+        if name in RULES or name == REFERENCE:
             raise SelectionError(f"Expected a name of its own for a rule, got {name!r}. Rename it.")
         if not callable(function):
             raise SelectionError(
@@ -239,97 +224,88 @@ def _source(function: RuleFunction) -> str:
         return re.sub(_ADDRESS, "", repr(function))
 
 
-def _finish(
-    folder: Path,
-    worker: Worker,
-    inputs: InputSet,
-    work: Work,
-    rules: Mapping[str, Rule],
-    heads: Sequence[HeadLike] | HeadLike | None,
-    command: str | None,
-    modes: Mapping[str, int],
-) -> None:
-    """Write all tables and pages from the finished shards.
-
-    Raises:
-        InputError: no row has a result; the rejected ones are written.
-        OutputError: a result cannot be written or put in place.
-    """
-    began = time.perf_counter()
-    with results_of(folder, modes) as place:
-        gathered = gather(work.store, work.entries, place)
-        if gathered.counts.rows:
-            timings = {
-                "model": work.seconds,
-                "rows_run": work.rows_run,
-                "rows_per_second": work.rows_run / max(work.seconds, 1e-9),
-            }
-            _write(folder, place, worker, inputs, gathered, rules, heads, command, timings, began)
-        run = read_run(folder)
-        assert run is not None, "results without a plan"
-        files = [SHARDS, CARDS, *(path.name for path in place.iterdir())]
-        write_run(place, run["plan"], files, command=run["command"], version=run["introspect"])
-    if not gathered.counts.rows:
-        first = next(iter(gathered.rejects(1)), None)
-        raise no_result(inputs, gathered.counts.rejected, first, "rejects.jsonl")
-
-
 def _write(
-    folder: Path,
-    place: Path,
-    worker: Worker,
-    inputs: InputSet,
-    gathered: Gathered,
+    run: FinishedRun,
     rules: Mapping[str, Rule],
     heads: Sequence[HeadLike] | HeadLike | None,
-    command: str | None,
-    timings: dict[str, float],
-    began: float,
+    scored: ScoredCases | None,
 ) -> None:
-    sums = gathered.analyzers[ATLAS_KIND].compute()
+    """Write all tables and pages from a finished run."""
+    findings = _findings(run, rules, heads, scored)
+    for name, table in findings.tables.by_name.items():
+        if name in _ALSO_CSV:
+            write_table(run.place, name, table)
+        else:
+            table.to_parquet(run.place / f"{name}.parquet", index=False)
+    if findings.cases is not None:
+        write_table(run.place, "coreference", findings.cases.table)
+    _write_cards(run.folder / CARDS, findings)
+    index = atlas_index(findings)
+    write_atomically(run.place / "index.html", index.html)
+    counts = run.gathered.counts
+    summary = {
+        "finding": index.finding,
+        "corpus": run.name,
+        "claims": [claim.to_json() for claim in index.claims],
+        "texts": counts.rows,
+        "tokens": counts.tokens,
+        "rejected": counts.rejected,
+        **({} if findings.cases is None else {"cases": _of_cases(findings.cases)}),
+        "timings": run.timings,
+        "provenance": dict(provenance_rows(findings.certificate, run.command)),
+    }
+    write_atomically(run.place / "summary.json", as_json(summary))
+
+
+def _write_cards(folder: Path, findings: AtlasFindings) -> None:
+    """Write the page of each chosen head, and remove those of an earlier choice."""
+    folder.mkdir(exist_ok=True)
+    pages = {f"{head}.html" for head in findings.heads}
+    for path in list(folder.glob("L*H*.html")):
+        if path.name not in pages:
+            path.unlink()
+    for name, page in head_pages(findings):
+        write_atomically(folder / name, page)
+
+
+def _findings(
+    run: FinishedRun,
+    rules: Mapping[str, Rule],
+    heads: Sequence[HeadLike] | HeadLike | None,
+    scored: ScoredCases | None,
+) -> AtlasFindings:
+    worker = run.worker
+    sums = run.gathered.analyzers[ATLAS_KIND].compute()
     sums.rules.update(rules)
     texts = _tokens(worker.model, {n: named.text for n, named in sums.kept.texts.items()})
     label = worker.model.tokenizer.convert_ids_to_tokens
     with one_thread():
         tables = AtlasTables.of(sums, texts, label, _with_vectors(worker, sums))
-    for name, table in tables.by_name.items():
-        if name in _ALSO_CSV:
-            write_table(place, name, table)
-        else:
-            table.to_parquet(place / f"{name}.parquet", index=False)
-    record = worker.model.capture(sample_of(worker, inputs, gathered), certify=True)
-    findings = AtlasFindings(
-        name=name_of(inputs),
-        read=tuple(inputs.words),
+    record = worker.model.capture(run.sample, certify=True)
+    return AtlasFindings(
+        name=run.name,
+        read=run.read,
         tables=tables,
         sums=sums,
         texts=texts,
         certificate=record.certificate,
-        num_tokens=gathered.counts.tokens,
-        num_rejected=gathered.counts.rejected,
-        command=command,
+        num_tokens=run.gathered.counts.tokens,
+        num_rejected=run.gathered.counts.rejected,
+        command=run.command,
         heads=_shown_heads(heads, sums),
+        cases=None if scored is None else scored.found(sums, run.place),
     )
-    (folder / CARDS).mkdir(exist_ok=True)
-    pages = {f"{head}.html" for head in findings.heads}
-    for path in list((folder / CARDS).glob("L*H*.html")):
-        if path.name not in pages:
-            path.unlink()  # of an earlier choice of heads
-    for name, page in head_pages(findings):
-        write_atomically(folder / CARDS / name, page)
-    index = atlas_index(findings)
-    write_atomically(place / "index.html", index.html)
-    summary = {
-        "finding": index.finding,
-        "corpus": name_of(inputs),
-        "claims": [claim.to_json() for claim in index.claims],
-        "texts": gathered.counts.rows,
-        "tokens": gathered.counts.tokens,
-        "rejected": gathered.counts.rejected,
-        "timings": {**timings, "gathering": time.perf_counter() - began},
-        "provenance": dict(provenance_rows(record.certificate, command)),
+
+
+def _of_cases(cases: AtlasCases) -> dict[str, Any]:
+    """Return what the summary has of the cases."""
+    return {
+        "name": cases.name,
+        "finding": cases.choice[0].plain,
+        "chosen": [str(head) for head in cases.chosen],
+        "n": int(cases.scores.heads["n"].max()),
+        "rejected": cases.num_rejected,
     }
-    write_atomically(place / "summary.json", as_json(summary))
 
 
 def _shown_heads(heads: Sequence[HeadLike] | HeadLike | None, sums: AtlasSums) -> tuple[Head, ...]:

@@ -11,6 +11,7 @@ from introspect.data import Inputs, InputSet, Reject, input_set
 from introspect.io import SHARDS
 from introspect.models import Model, load_text
 from introspect.progress import ProgressLike, Stages, following
+from introspect.runs.corpus_run import SHARD_ROWS
 from introspect.runs.rows import (
     ProbeRow,
     Shard,
@@ -20,7 +21,6 @@ from introspect.runs.rows import (
     no_result,
     read_rows,
 )
-from introspect.runs.run import SHARD_ROWS
 from introspect.runs.shard import run_shard
 from introspect.runs.store import ShardStore
 from introspect.runs.worker import Worker, WorkerOptions, chosen_analyzers

@@ -17,7 +17,7 @@ from introspect.runs.batches import Segment
 from introspect.runs.tables import Gathered
 from introspect.statistics import FEWEST_GROUPS
 from introspect.studies.coreference import (
-    DIRECTIONS,
+    EVERY_DIRECTION,
     Bias,
     CandidateFeatures,
     CaseColumns,
@@ -204,7 +204,7 @@ class CaseSet:
         assert scores.choice is not None, "nothing was chosen"
         head = scores.choice.head
         return (
-            DIRECTIONS.index(scores.choice.direction),
+            EVERY_DIRECTION.index(scores.choice.direction),
             self.columns.layers.index(head.layer),
             head.head,
         )

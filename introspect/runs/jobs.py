@@ -54,10 +54,6 @@ class Job:
     _known: dict[int, ShardEntry] = field(default_factory=dict)
     _done_before: Counts = field(default_factory=Counts)
 
-    def rest(self) -> tuple[Any, ...]:
-        """Return the settings that another model's job shares with this one."""
-        return self.inputs, self.shard_rows, self.engine, self.ray, self.tell
-
     def work(self, store: ShardStore, stage: str) -> Work:
         """Run the shards that are not done yet.
 

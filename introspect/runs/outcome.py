@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from introspect.data import InputSet
-from introspect.errors import InputError
 from introspect.io import (
     ATTENTION,
-    SHARDS,
     as_json,
-    read_run,
     replacing,
-    results_of,
     write_atomically,
     write_lines,
-    write_run,
 )
 from introspect.records import AttentionRecord
 from introspect.reporting import (
@@ -30,13 +23,14 @@ from introspect.reporting import (
     SetFindings,
     patterns_report,
     provenance_rows,
+    rejected_notices,
     sentence_report,
     set_report,
     syntax_report,
 )
+from introspect.runs.corpus_run import CorpusRun, FinishedRun
 from introspect.runs.findings import Capture, CaseSet, with_null
 from introspect.runs.jobs import Work
-from introspect.runs.rows import ProbeRow, Shard, name_of, no_result, read_rows
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker, segmenter
@@ -48,7 +42,7 @@ from introspect.studies.coreference import (
     Scores,
     scores_of,
 )
-from introspect.text import counted, verb
+from introspect.text import counted
 
 
 @dataclass(frozen=True)
@@ -56,38 +50,29 @@ class Outcome:
     """All findings of a probe.
 
     Args:
-        folder: the folder of the probe.
-        name: the name of the input.
-        read: what was read, in sentences.
-        worker: the model with its options.
-        gathered: the combined results of all shards.
-        null: the same with random weights, one for each seed, if requested.
-        sample: a text with a result, for the certificate.
+        run: what the finished run knows.
+        null: the combined results with random weights, one for each seed, if requested.
         options: the numbers of resamples and permutations, and the random seed.
-        command: the command line that made it.
-        timings: the duration of each part in seconds, and the number of rows run this time.
     """
 
-    folder: Path
-    name: str
-    read: tuple[str, ...]
-    worker: Worker
-    gathered: Gathered
+    run: FinishedRun
     null: Sequence[Gathered]
-    sample: str
     options: Options
-    command: str | None
-    timings: Mapping[str, float]
+
+    @property
+    def gathered(self) -> Gathered:
+        """The combined results of all shards."""
+        return self.run.gathered
 
     @cached_property
     def record(self) -> AttentionRecord:
         """The record of the sample, with its certificate."""
-        return self._capture(self.sample, certify=True)
+        return self._capture(self.run.sample, certify=True)
 
     @cached_property
     def _capture(self) -> Capture:
-        options = self.worker.options
-        return Capture(self.worker.model, options.weights, segmenter(options.segment))
+        options = self.run.worker.options
+        return Capture(self.run.worker.model, options.weights, segmenter(options.segment))
 
     @cached_property
     def cases(self) -> CaseSet | None:
@@ -102,7 +87,7 @@ class Outcome:
         pairs = self.cases.pairs
         scores = scores_of(
             self.cases.scored,
-            self.folder / "cases.parquet",
+            self.run.folder / "cases.parquet",
             self.options,
             pairs=() if pairs is None else pairs.pairs,
         )
@@ -134,8 +119,8 @@ class Outcome:
         pairs = self.cases.pairs
         random = [one for cases in self._random if (one := cases.linear(control=False)[0])]
         return SetFindings(
-            name=self.name,
-            read=self.read,
+            name=self.run.name,
+            read=self.run.read,
             scores=scores,
             num_cases=len(self.cases.scored),
             num_groups=self.cases.num_groups,
@@ -148,10 +133,10 @@ class Outcome:
             rejects=self.gathered.rejects(),
             num_rejected=self.gathered.counts.rejected,
             record=self.record,
-            weights=self.worker.options.weights,
+            weights=self.run.worker.options.weights,
             hardest=self.cases.hardest(scores, self._capture),
             listed=CaseList.of(self.cases.columns, self.cases.scored, scores),
-            command=self.command,
+            command=self.run.command,
         )
 
     @cached_property
@@ -181,17 +166,17 @@ class Outcome:
     def _text_pages(self) -> dict[str, tuple[str, Callable[[], Report]]]:
         """The file name of each analyzer's page beside another, and the function that builds it."""
         common: dict[str, Any] = {
-            "read": self.read,
+            "read": self.run.read,
             "example": self.record,
-            "notices": _notices(self.gathered),
-            "command": self.command,
+            "notices": rejected_notices(self.gathered.counts.rejected),
+            "command": self.run.command,
         }
         certificate = self.record.certificate
         return {
             "roles": (
                 "heads.html",
                 lambda: sentence_report(
-                    self.name,
+                    self.run.name,
                     self.tables["roles"],
                     certificate,
                     similarity=self.gathered.analyzers.get("similarity"),
@@ -201,7 +186,7 @@ class Outcome:
             "syntax": (
                 "syntax.html",
                 lambda: syntax_report(
-                    self.name,
+                    self.run.name,
                     self.relations,
                     certificate,
                     num_texts=self.gathered.counts.rows,
@@ -210,7 +195,9 @@ class Outcome:
             ),
             "patterns": (
                 "patterns.html",
-                lambda: patterns_report(self.name, self.tables["patterns"], certificate, **common),
+                lambda: patterns_report(
+                    self.run.name, self.tables["patterns"], certificate, **common
+                ),
             ),
         }
 
@@ -221,17 +208,7 @@ class Outcome:
             return page.finding
         files = ", ".join(f"{name}.csv" for name in self.tables)
         texts = counted(self.gathered.counts.rows, "text")
-        return f"{texts} of {self.name}; the tables are in {files}."
-
-
-def _notices(gathered: Gathered) -> list[str]:
-    """Return notices about rows that are not in the tables."""
-    if not (number := gathered.counts.rejected):
-        return []
-    are = verb(number, "it is", "they are")
-    return [
-        f"{counted(number, 'row')} gave no result; {are} in rejects.jsonl with line and reason."
-    ]
+        return f"{texts} of {self.run.name}; the tables are in {files}."
 
 
 def write_outcome(outcome: Outcome, place: Path) -> None:
@@ -253,7 +230,7 @@ def write_outcome(outcome: Outcome, place: Path) -> None:
     if outcome.relations is not None:
         _write_csv(place / "relations.csv", outcome.relations)
     if outcome.gathered.saved:
-        write_lines(outcome.folder / ATTENTION / INDEX, outcome.gathered.saved)
+        write_lines(outcome.run.folder / ATTENTION / INDEX, outcome.gathered.saved)
     for name, page in outcome.pages.items():
         write_atomically(place / name, page.html)
     write_atomically(place / "summary.json", as_json(_summary(outcome)))
@@ -291,18 +268,18 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         "finding": outcome.finding,
         **({} if outcome.findings is None else _of_cases(outcome.findings)),
         "claims": [claim.to_json() for page in outcome.pages.values() for claim in page.claims],
-        "analyzers": list(outcome.worker.options.analyzers),
+        "analyzers": list(outcome.run.worker.options.analyzers),
         "texts": gathered.counts.rows,
         "tokens": gathered.counts.tokens,
         "texts_from_cache": gathered.counts.kept,
         "rejected": gathered.counts.rejected,
-        "timings": dict(outcome.timings),
+        "timings": outcome.run.timings,
         "capture": {
             "routes": gathered.counts.routes,
             "largest_head_output_error": gathered.counts.largest_error,
             "batches_divided_for_want_of_memory": gathered.counts.backoffs,
         },
-        "provenance": dict(provenance_rows(outcome.record.certificate, outcome.command)),
+        "provenance": dict(provenance_rows(outcome.record.certificate, outcome.run.command)),
     }
 
 
@@ -313,7 +290,7 @@ def _of_cases(findings: SetFindings) -> dict[str, Any]:
         "baselines": scores.baselines.to_dict("records"),
         "against": scores.against.to_dict("records"),
         "random_weights": list(scores.random_weights),
-        "linear_probe": _of_linear(findings.linear),
+        "linear_probe": _of_linear(findings.linear, findings.linear_random),
         "n": len(scores.held_out) or None,
         "num_groups": findings.num_groups,
         "outside_forced_choice": len(scores.outside_forced_choice),
@@ -340,7 +317,9 @@ def _of_choice(choice: Choice | None) -> dict[str, Any]:
     }
 
 
-def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
+def _of_linear(
+    linear: ProbeResult | None, random_weights: Sequence[float]
+) -> dict[str, Any] | None:
     if linear is None:
         return None
     return {
@@ -352,70 +331,24 @@ def _of_linear(linear: ProbeResult | None) -> dict[str, float] | None:
         "control_task": linear.control_task,
         "code_length": linear.code_length,
         "uniform_code": linear.uniform_code,
+        "random_weights": list(random_weights),
     }
 
 
 def finish(
-    folder: Path,
-    worker: Worker,
-    inputs: InputSet,
-    work: Work,
-    null: Sequence[Work],
-    options: Options,
-    command: str | None,
-    modes: Mapping[str, int],
+    run: CorpusRun, worker: Worker, work: Work, null: Sequence[Work], options: Options
 ) -> Outcome:
-    """Write the tables and the report from the finished shards, with these permissions.
+    """Write the tables and the report from the finished shards.
 
     Raises:
-        InputError: no row has a result; the rejected ones are written.
+        InputError: the input has changed, or no row has a result; the rejected ones are written.
         OutputError: a result cannot be written or put in place.
     """
-    began = time.perf_counter()
-    outcome = None
-    with results_of(folder, modes) as place:
-        gathered = gather(work.store, work.entries, place)
-        if gathered.counts.rows:
-            outcome = Outcome(
-                folder=folder,
-                name=name_of(inputs),
-                read=tuple(inputs.words),
-                worker=worker,
-                gathered=gathered,
-                null=[gather(one.store, one.entries) for one in null],
-                sample=sample_of(worker, inputs, gathered),
-                options=options,
-                command=command,
-                timings={
-                    "model": work.seconds,
-                    "gathering": time.perf_counter() - began,
-                    "rows_run": work.rows_run,
-                    "rows_per_second": work.rows_run / max(work.seconds, 1e-9),
-                },
-            )
-            write_outcome(outcome, place)
-        _name_results(folder, place)
-    if outcome is None:
-        first = next(iter(gathered.rejects(1)), None)
-        raise no_result(inputs, gathered.counts.rejected, first, "rejects.jsonl")
-    return outcome
 
+    def write(finished: FinishedRun) -> Outcome:
+        random = [gather(one.store, one.entries) for one in null]
+        outcome = Outcome(finished, random, options)
+        write_outcome(outcome, finished.place)
+        return outcome
 
-def _name_results(folder: Path, place: Path) -> None:
-    """Write the manifest once more, with the results that are about to be put in place."""
-    run = read_run(folder)
-    assert run is not None, "results without a plan"
-    work = [name for name in (SHARDS, ATTENTION) if name in run["files"]]
-    files = [*work, *(path.name for path in place.iterdir())]
-    write_run(place, run["plan"], files, command=run["command"], version=run["introspect"])
-
-
-def sample_of(worker: Worker, inputs: InputSet, gathered: Gathered) -> str:
-    """Return the first text with a result, as the model read it, to capture and certify."""
-    kinds = ("memory", "not_finite")
-    without = {(r.source, r.line) for r in gathered.rejects() if r.kind in kinds}
-    for row in read_rows(inputs):
-        if isinstance(row, ProbeRow) and (row.source, row.line) not in without:
-            for part in worker.prepare(Shard.of(0, [row])).rows:
-                return part.text
-    raise InputError("Expected a row with a result, got none.")
+    return run.finish(worker, work, "gathering results", write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -26,6 +27,9 @@ from introspect.text import shortened
 
 Plan = dict[str, Any]
 _LONGEST_SHOWN = 200
+_OF_THE_MODEL = ("revision", "config", "tokenizer")
+# Of a digest its first characters do.
+_DIGEST = r"(?:sha256:)?([0-9a-f]{12})[0-9a-f]{28,52}\b"
 
 
 def make_plan(
@@ -100,6 +104,9 @@ def check_same(given: Mapping[str, Any], begun: Mapping[str, Any], folder: Path)
         OutputError: the plans differ; the message names what has changed.
     """
     changed = [name for name in {**begun, **given} if given.get(name) != begun.get(name)]
+    if "model" in changed:
+        # Another model has another revision, configuration and tokenizer.
+        changed = [name for name in changed if name not in _OF_THE_MODEL]
     if changed:
         changes = "; ".join(
             f"{name}: {_shown(begun.get(name))} → {_shown(given.get(name))}" for name in changed
@@ -115,7 +122,7 @@ def _shown(value: Any) -> str:
     """Return an entry of a plan in words; of files their names and the digests of their bytes."""
     if isinstance(value, list) and value and all(map(_is_fingerprint, value)):
         return ", ".join(f"{file['name']} ({str(file['sha256'])[:12]})" for file in value)
-    return shortened(str(value), _LONGEST_SHOWN)
+    return shortened(re.sub(_DIGEST, r"\1", str(value)), _LONGEST_SHOWN)
 
 
 def _is_fingerprint(value: Any) -> bool:

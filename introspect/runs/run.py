@@ -14,10 +14,8 @@ from introspect.data import (
     Inputs,
     InputSet,
     Reject,
-    check_unchanged,
     input_set,
     reject_from_json,
-    state_of_inputs,
 )
 from introspect.errors import InputError, OutputError, SelectionError
 from introspect.functional import Mention
@@ -25,26 +23,23 @@ from introspect.io import (
     ATTENTION,
     SHARDS,
     check_destination,
-    claimed_folder,
     random_folder,
 )
-from introspect.models import BatchLimits, Model, load_text
+from introspect.models import BatchLimits, Model
 from introspect.models import null_model as random_weights
-from introspect.progress import ProgressLike, following
+from introspect.progress import ProgressLike
 from introspect.records import Weights
 from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
-from introspect.runs.jobs import ENGINES, Job, Work
+from introspect.runs.corpus_run import SHARD_ROWS, CorpusRun, Manner, corpus_run
+from introspect.runs.jobs import Work
 from introspect.runs.outcome import finish
-from introspect.runs.plan import Plan, begin_run, make_plan
+from introspect.runs.plan import Plan, make_plan
 from introspect.runs.ray_engine import RayOptions
-from introspect.runs.rows import check_readable
 from introspect.runs.saved_attention import Precision
-from introspect.runs.store import ShardStore
 from introspect.runs.worker import Places, Worker, WorkerOptions, chosen_analyzers
 from introspect.studies.coreference import Options, Scores
 from introspect.studies.registry import find_analyzer
-from introspect.studies.runner import default_lanes
 from introspect.text import counted, percent, percent_interval, sentence, whole
 
 
@@ -127,8 +122,6 @@ class ProbeRun:
 
 DEFAULT = Options()
 
-#: Rows per shard: the most that a stop can lose, and the unit that is sorted by length.
-SHARD_ROWS = 1_024
 #: How often random weights are drawn for the null model.
 NULL_SEEDS = 5
 #: The name of these folders in messages.
@@ -152,6 +145,7 @@ def probe(
     heading: bool | None = None,
     mention: Mention = "mean",
     weights: Weights = "raw",
+    last_position: bool = False,
     segment: str | None = None,
     layers: Sequence[int] | None = None,
     long: Long = "reject",
@@ -194,6 +188,8 @@ def probe(
         mention: how the word pairs of two mentions become one number.
         weights: ``raw``, ``renormalized`` without special tokens and the row's own position, or
             ``norm``: each weight times the norm of the vector that it brings.
+        last_position: also score what the last position of a case's text attends to, as a third
+            direction within the same choice and the same tests; see ``score``.
         segment: the segmenter for texts without spaces: ``jieba`` (extra ``chinese``); without
             it, every character is a word.
         layers: the layers to use, by the model's own numbers; the model runs no further than the
@@ -224,8 +220,10 @@ def probe(
         SelectionError: an engine, analyzer, layer, or option is unknown.
         ProbeInterruptedError: the user pressed Ctrl-C; a second one stops at once.
     """
-    if engine not in ENGINES:
-        raise SelectionError(f"Expected the engine {' or '.join(ENGINES)}, got {engine!r}.")
+    manner = Manner(engine, shard_rows, threads, ray or RayOptions(), overwrite, command)
+    draws = NULL_SEEDS if null_model is True else int(null_model)
+    if draws < 0:
+        raise SelectionError(f"Expected `null_model` from 0 up, got {null_model}.")
     reading = input_set(
         inputs, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
     )
@@ -233,55 +231,33 @@ def probe(
         analyzers=chosen_analyzers(analyzers, reading),
         mention=mention,
         weights=weights,
+        last_position=last_position,
         segment=segment,
         layers=None if layers is None else tuple(layers),
         long=long,
         saved=save_attention,
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
-    if threads is not None and threads < 1:
-        raise SelectionError(f"Expected at least 1 thread, got {threads}.")
-    draws = NULL_SEEDS if null_model is True else int(null_model)
-    if draws < 0:
-        raise SelectionError(f"Expected `null_model` from 0 up, got {null_model}.")
-    if shard_rows < 1:
-        raise SelectionError(f"Expected at least 1 row in a shard, got {shard_rows}.")
-    with (
-        claimed_folder(out, KIND, "resume", overwrite=overwrite, inputs=reading.places) as folder,
-        following(progress) as tell,
-    ):
-        check_readable(reading)
-        loaded = load_text(model)
-        state = state_of_inputs(reading.files)
+    with corpus_run(KIND, out, reading, model, manner, progress) as run:
         plan = make_plan(
-            loaded, reading, worker_options, options, shard_rows=shard_rows, null_model=null_model
+            run.model,
+            reading,
+            worker_options,
+            options,
+            shard_rows=shard_rows,
+            null_model=null_model,
         )
         places = Places(
-            attention=None if save_attention is None else folder / ATTENTION,
-            cache=None if cache is None else _cache_of(plan, cache, folder, reading.places),
+            attention=None if save_attention is None else run.folder / ATTENTION,
+            cache=None if cache is None else _cache_of(plan, cache, run.folder, reading.places),
         )
-        lanes = threads or default_lanes(loaded)
-        worker = Worker(loaded, worker_options, places, lanes=lanes)
-        tell.announce(reading.words)
-        kept = [SHARDS, ATTENTION] if plan["saved"] else [SHARDS]
-        modes = begin_run(folder, plan, kept, overwrite=overwrite, command=command)
+        worker = Worker(run.model, worker_options, places, lanes=run.lanes)
+        run.begin(plan, [SHARDS, ATTENTION] if plan["saved"] else [SHARDS])
         if places.attention is not None:
             places.attention.mkdir(exist_ok=True)
-        job = Job(worker, reading, shard_rows, engine, ray or RayOptions(), tell)
-        work = job.work(ShardStore(folder / SHARDS), "probing rows")
-        null: list[Work] = []
-        scores_cases = any(find_analyzer(n).takes == "cases" for n in worker_options.analyzers)
-        if draws and scores_cases:
-            alone = replace(worker_options, saved=None)
-            for number in range(draws):
-                drawn = Worker(random_weights(loaded, number), alone, lanes=lanes)
-                store = ShardStore(folder / SHARDS / random_folder(number))
-                null.append(Job(drawn, *job.rest()).work(store, "probing random weights"))
-        # What was read has to be what the plan says, to the last byte.
-        if state_of_inputs(reading.files) != state:
-            check_unchanged(reading.files, plan["input"])
-        tell("gathering results", 0)
-        outcome = finish(folder, worker, reading, work, null, options, command, modes)
+        work = run.work(worker, "probing rows")
+        null = _random_work(run, worker_options, draws)
+        outcome = finish(run, worker, work, null, options)
     return ProbeRun(
         folder=Path(out),
         scores=outcome.scores,
@@ -291,6 +267,21 @@ def probe(
         num_rejected=outcome.gathered.counts.rejected,
         read=tuple(reading.words),
     )
+
+
+def _random_work(run: CorpusRun, options: WorkerOptions, draws: int) -> list[Work]:
+    """Score the cases with random weights, so many times; sentences have no such baseline."""
+    if not any(find_analyzer(name).takes == "cases" for name in options.analyzers):
+        return []
+    alone = replace(options, saved=None)
+    return [
+        run.work(
+            Worker(random_weights(run.model, number), alone, lanes=run.lanes),
+            "probing random weights",
+            f"{SHARDS}/{random_folder(number)}",
+        )
+        for number in range(draws)
+    ]
 
 
 def _cache_of(plan: Plan, cache: CacheOptions, folder: Path, inputs: Sequence[str]) -> CacheOptions:

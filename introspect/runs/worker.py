@@ -30,6 +30,7 @@ class WorkerOptions:
         analyzers: names from the registry.
         mention: how the word pairs of two mentions become one number.
         weights: the weights that are scored.
+        last_position: whether cases are also scored from the last position of their text.
         segment: the word segmenter; ``None`` for the package's own rule.
         layers: the layers to use, by the model's own numbers.
         long: how to handle a text that is longer than the model reads.
@@ -40,6 +41,7 @@ class WorkerOptions:
     analyzers: tuple[str, ...] = ("coreference",)
     mention: Mention = "mean"
     weights: Weights = "raw"
+    last_position: bool = False
     segment: str | None = None
     layers: tuple[int, ...] | None = None
     long: Long = "reject"
@@ -55,6 +57,12 @@ class WorkerOptions:
                     f"Expected `{name}` as {' or '.join(map(str, allowed))}, got "
                     f"{getattr(self, name)!r}."
                 )
+        takes_cases = any(find_analyzer(name).takes == "cases" for name in self.analyzers)
+        if self.last_position and not takes_cases:
+            raise SelectionError(
+                "Expected an analyzer of cases with a pronoun for `last_position`, got "
+                f"{', '.join(self.analyzers)}. Leave the option out."
+            )
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ ANALYZERS: Mapping[str, AnalyzerKind] = MappingProxyType(
             CoreferenceAnalyzer,
             "which heads attend from a pronoun to its antecedent, beside baselines and held out",
             takes="cases",
-            options=("mention", "weights"),
+            options=("mention", "weights", "last_position"),
         ),
         "patterns": AnalyzerKind(
             PatternsAnalyzer,

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from introspect.page import Section
-from introspect.studies.coreference import Scores
+from introspect.studies.coreference import EVERY_DIRECTION, LAST_POSITION, Scores
 from introspect.text import counted, percent, percent_interval
 from introspect.views.base import plotly_text
 from introspect.views.palette import ACCENT, INK, LINE, MUTED
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HEADS = 10
 _ROW = 28
+_ARROWS = dict(zip(EVERY_DIRECTION, ("→", "←", "⇥"), strict=True))
 _COLORS = {"held-out": ACCENT, "baseline": MUTED, "head": INK}
 
 
@@ -48,14 +49,21 @@ def forest_rows(scores: Scores, *, heads: int = _HEADS) -> list[dict[str, Any]]:
     known = scores.heads.dropna(subset=["accuracy"])
     best = known.sort_values("accuracy", ascending=False, kind="stable").head(heads)
     for h in best.itertuples():
-        arrow = "→" if h.direction == "pronoun_to_candidate" else "←"
-        row = _row(f"L{h.layer}H{h.head} {arrow}", "head", h.accuracy, h.ci_low, h.ci_high, h.n)
+        row = _row(
+            f"L{h.layer}H{h.head} {_ARROWS[h.direction]}",
+            "head",
+            h.accuracy,
+            h.ci_low,
+            h.ci_high,
+            h.n,
+        )
         rows.append(row | ({"raw": float(h.raw_accuracy)} if "raw_accuracy" in known else {}))
     return rows
 
 
 def forest_section(scores: Scores) -> Section:
     """Build the section of a page that shows the plot."""
+    last = ", ⇥ from the last position of the text to the candidates"
     beside = " Beside each head scored by norms stands what it reaches by raw weights."
     return picture_section(
         "forest",
@@ -63,7 +71,8 @@ def forest_section(scores: Scores) -> Section:
         "The share of cases that are right, with the 95% interval. The held-out choice is the "
         "figure to quote. The heads below were picked as the best of all on these very cases: "
         "in-sample, and so too high. → attends from the pronoun to the candidates, ← from the "
-        "candidates to the pronoun."
+        "candidates to the pronoun"
+        f"{last if LAST_POSITION in set(scores.heads['direction']) else ''}."
         f"{beside if 'raw_accuracy' in scores.heads else ''}",
         {"forest": Picture(forest_figure(scores), least=560)},
         file="forest",

@@ -10,7 +10,8 @@ from typing import get_args
 
 import introspect as ix
 import introspect.app
-from introspect.app.chinese import CHINESE, LANGUAGES, PAGE_WORDS
+from introspect.app.chinese import CHINESE, LANGUAGES
+from introspect.app.chinese_of_pages import PAGE_WORDS
 from introspect.views import ViewName, parts_of_view, view_by_name
 
 from ..views.image.helpers import view_of as view_of_picture

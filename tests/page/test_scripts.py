@@ -53,7 +53,15 @@ def test_missing_file_is_named():
         join_modules({"page": 'import { a } from "./gone.js";\n'}, "page")
 
 
-@pytest.mark.parametrize("line", ['import x from "./x.js";', "export default 1;", "export { a };"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import x from "./x.js";',
+        'import { x as y } from "./x.js";',
+        "export default 1;",
+        "export { a };",
+    ],
+)
 def test_other_forms_are_refused(line):
     with pytest.raises(ValueError, match="named imports and exports"):
         join_modules({"page": f"{line}\n"}, "page")

@@ -398,9 +398,8 @@ def heads_of(seed) -> Said:
     return said
 
 
-def relations_of(seed) -> Said:
-    """Return what is said of the relations of a treebank."""
-    random = np.random.default_rng(seed)
+def random_relations(random) -> tuple[pd.DataFrame, int]:
+    """The table of some relations, of which some are too rare, and the number of sentences."""
     rows = []
     for name in ("det", "nsubj", "obj", "amod")[: random.integers(1, 5)]:
         accuracy, p = random.random(), float(random.choice([0.001, 0.04, 0.05, 0.5]))
@@ -411,8 +410,12 @@ def relations_of(seed) -> Said:
         )  # fmt: skip
         few = (name, 3, 2, pd.NA, pd.NA, pd.NA, *[np.nan] * 7, False, np.nan)
         rows.append(few if random.random() < 0.2 else row)
-    relations = pd.DataFrame(rows, columns=list(RELATION_COLUMNS))
-    return _said(finding_of_relations(relations, int(random.integers(5, 40))))
+    return pd.DataFrame(rows, columns=list(RELATION_COLUMNS)), int(random.integers(5, 40))
+
+
+def relations_of(seed) -> Said:
+    """Return what is said of the relations of a treebank."""
+    return _said(finding_of_relations(*random_relations(np.random.default_rng(seed))))
 
 
 def roles_of(seed) -> Said:

@@ -85,6 +85,7 @@ def test_the_same_text_as_another_case_is_not_shared(cache, tmp_path):
     [
         {"mention": "max"},
         {"weights": "renormalized"},
+        {"last_position": True},
         {"layers": [0, 1]},
         {"analyzers": ["coreference", "roles"]},
         {"model": sets.model(seed=1)},

@@ -21,7 +21,12 @@ from introspect.runs import WorkerOptions
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.runs.shard import by_analyzer, run_shard
 from introspect.runs.worker import Worker
-from introspect.studies.coreference import DIRECTIONS, CaseColumns, score_case
+from introspect.studies.coreference import (
+    DIRECTIONS,
+    EVERY_DIRECTION,
+    CaseColumns,
+    score_case,
+)
 from introspect.studies.heads import RolesAnalyzer
 from tests import models_zoo
 from tests.closeness import assert_close, assert_same_table
@@ -107,6 +112,28 @@ def test_a_probe_has_the_tables_of_score(weights, path, tmp_path):
     assert list(ours["id"].astype(str)) == list(theirs["id"].astype(str))
     for name in ("antecedent_weight", "distractor_weight", "credit"):
         assert_close(ours[name], theirs[name])
+
+
+def test_a_probe_of_the_last_position_has_the_tables_of_score_and_says_so(path, tmp_path):
+    model = sets.model("llama")
+    run = ix.probe(model, path, tmp_path / "x", last_position=True, **CALL)
+    alone = ix.score(model, sets.cases(), last_position=True, options=sets.FEW)
+    assert_same_table(run.scores.heads, alone.heads)
+    assert set(alone.heads["direction"]) == set(EVERY_DIRECTION)
+    page = run.report.read_text(encoding="utf-8")
+    assert "what the last position of each text attends to was scored" in page
+    assert "last_position_to_candidate" in page and "⇥ from the last position" in page
+    without = ix.probe(model, path, tmp_path / "y", **CALL)
+    assert "last position" not in without.report.read_text(encoding="utf-8")
+    both = alone.heads["direction"].isin(DIRECTIONS)
+    columns = ["n", "n_not_observable", "accuracy", "margin"]
+    assert_same_table(without.scores.heads[columns], alone.heads[both][columns])
+
+
+def test_the_last_position_of_texts_without_cases_is_refused(tmp_path):
+    with pytest.raises(SelectionError, match=r"`last_position`, got roles. Leave the option out"):
+        ix.probe(sets.model(), ["w1 w2"], tmp_path / "x", last_position=True)
+    assert not any((tmp_path / "x").glob("*.html"))
 
 
 # Rows alone

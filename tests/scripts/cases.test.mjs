@@ -87,6 +87,11 @@ test("a case is read in a sentence", () => {
   assert.equal(readingOf(list, 0), "L3H1: “it” gives “cat” 0.200 and “dog” 0.600: right.");
   list.place = 1;
   assert.match(readingOf(list, 1), /cannot be observed/);
+  list.place = 0;
+  list.heads[0][2] = "candidate_to_pronoun";
+  assert.match(readingOf(list, 0), /^L3H1: “it” gets from “cat” 0.200/);
+  list.heads[0][2] = "last_position_to_candidate";
+  assert.match(readingOf(list, 0), /^L3H1: the last position gives “cat” 0.200/);
   assert.deepEqual([1, 0, 0.5, NONE].map(verdictOf), ["right", "wrong", "tied", ""]);
 });
 

@@ -1,14 +1,12 @@
 // Arcs from one word to others, over the lines of a text that wraps.
 
-const SPACE = "http://www.w3.org/2000/svg";
+import { svgElement } from "./dom.js";
+
 const HIGHEST = 34;
 
 /** The layer that arcs are drawn on, above a text. */
 export function arcLayer() {
-  const root = document.createElementNS(SPACE, "svg");
-  root.setAttribute("class", "word-arcs");
-  root.setAttribute("aria-hidden", "true");
-  return root;
+  return svgElement("svg", { class: "word-arcs", "aria-hidden": "true" });
 }
 
 /**
@@ -22,12 +20,12 @@ export function drawArcs(layer, origin, ends) {
   layer.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
   const start = topOf(origin, frame);
   const paths = ends.map(({ word, strength, role }) => {
-    const path = document.createElementNS(SPACE, "path");
-    path.setAttribute("d", pathBetween(start, topOf(word, frame)));
-    path.setAttribute("stroke-width", 1 + 5 * strength);
-    path.setAttribute("stroke-opacity", 0.35 + 0.65 * strength);
-    path.dataset.role = role;
-    return path;
+    return svgElement("path", {
+      d: pathBetween(start, topOf(word, frame)),
+      "stroke-width": 1 + 5 * strength,
+      "stroke-opacity": 0.35 + 0.65 * strength,
+      "data-role": role,
+    });
   });
   layer.replaceChildren(...paths);
 }

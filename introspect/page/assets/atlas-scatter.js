@@ -1,4 +1,5 @@
 // Heads as points between two axes, drawn as SVG; the table has the same numbers as text.
+import { svgElement } from "./dom.js";
 import { coordinate, decimal, percent } from "./numbers.js";
 
 const WIDTH = 560;
@@ -8,13 +9,6 @@ const RADIUS = 5;
 const ROUNDING = 1e-9;
 /** How many parts an axis has, by the first digit of its end. */
 const PARTS = { 1: 5, 2: 4, 5: 5 };
-
-function svg(tag, attributes = {}, children = []) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  made.append(...children);
-  return made;
-}
 
 /** A round end of an axis that holds a number: 1, 2 or 5 times a power of ten. */
 export function roundEnd(largest) {
@@ -39,13 +33,16 @@ export function ticksTo(end) {
  */
 export function atlasScatter(heads, style, acts) {
   const labels = Object.fromEntries(style.axes);
-  const frame = svg("g", { class: "atlas-axes" });
+  const frame = svgElement("g", { class: "atlas-axes" });
   const points = heads.map((head, number) => {
-    const circle = svg("circle", { r: RADIUS, class: "atlas-point", "data-number": number });
-    circle.append(svg("title", {}, [head.name]));
+    const circle = svgElement("circle", { r: RADIUS, class: "atlas-point", "data-number": number });
+    const isNamed = style.named?.includes(head.name);
+    if (isNamed) circle.classList.add("named");
+    const title = isNamed ? `${head.name}, chosen on the cases` : head.name;
+    circle.append(svgElement("title", {}, [title]));
     return circle;
   });
-  const root = svg("svg", {
+  const root = svgElement("svg", {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
     class: "atlas-scatter",
     "data-element": "scatter",
@@ -98,20 +95,20 @@ export function atlasScatter(heads, style, acts) {
   function axisLines({ x, y, endX, endY, across, up }) {
     const bottom = HEIGHT - MARGIN.bottom;
     const rows = ticksTo(endY).flatMap((at) => [
-      svg("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: up(at), y2: up(at) }),
-      svg("text", { x: MARGIN.left - 8, y: up(at) + 4, "text-anchor": "end" }, [say(y, at)]),
+      svgElement("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: up(at), y2: up(at) }),
+      svgElement("text", { x: MARGIN.left - 8, y: up(at) + 4, "text-anchor": "end" }, [say(y, at)]),
     ]);
     const columns = ticksTo(endX).map((at) =>
-      svg("text", { x: across(at), y: bottom + 18, "text-anchor": "middle" }, [say(x, at)]),
+      svgElement("text", { x: across(at), y: bottom + 18, "text-anchor": "middle" }, [say(x, at)]),
     );
     const middleY = (MARGIN.top + bottom) / 2;
     return [
       ...rows,
       ...columns,
-      svg("text", { x: (MARGIN.left + WIDTH) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, [
+      svgElement("text", { x: (MARGIN.left + WIDTH) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, [
         labels[x],
       ]),
-      svg(
+      svgElement(
         "text",
         {
           x: 14,

@@ -4,6 +4,13 @@ import { element, headName, quoted } from "./dom.js";
 import { decimal, listed, signed, whole } from "./numbers.js";
 import { sortableTable } from "./tables.js";
 
+/** Who gives weight to whom, by the direction that is scored. */
+const GIVERS = {
+  pronoun_to_candidate: (pronoun) => `${pronoun} gives`,
+  candidate_to_pronoun: (pronoun) => `${pronoun} gets from`,
+  last_position_to_candidate: () => "the last position gives",
+};
+
 /** The place of the chosen case: `show` puts one there, or none. */
 export function caseText(list, openWhole) {
   const sentence = element("p", { class: "case-sentence", dir: "auto" });
@@ -82,7 +89,6 @@ function headRow(list, index, [layer, head, way], place) {
 export function readingOf(list, index) {
   const { pronoun, candidates } = list.cases[index];
   const [layer, head, way] = list.heads[list.place];
-  const isFrom = way === "pronoun_to_candidate";
   const given = candidates.flatMap(({ phrase }, candidate) => {
     const weight = list.weight(index, candidate);
     return Number.isNaN(weight) ? [] : [`${quoted(phrase)} ${decimal(weight, PLACES)}`];
@@ -91,7 +97,6 @@ export function readingOf(list, index) {
   if (given.length === 0) {
     return `${name}: this direction cannot be observed, because what it would attend to comes later.`;
   }
-  const verb = isFrom ? "gives" : "gets from";
   const verdict = verdictOf(list.credit(index)) || "no choice is offered";
-  return `${name}: ${quoted(pronoun.phrase)} ${verb} ${listed(given)}: ${verdict}.`;
+  return `${name}: ${GIVERS[way](quoted(pronoun.phrase))} ${listed(given)}: ${verdict}.`;
 }

@@ -11,6 +11,14 @@ export function element(tag, attributes = {}, children = []) {
   return made;
 }
 
+/** An element of a drawing, with attributes and children. */
+export function svgElement(tag, attributes = {}, children = []) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  made.append(...[children].flat());
+  return made;
+}
+
 /** Say something to readers of the screen. */
 export function announce(message) {
   document.getElementById("announcements").textContent = message;

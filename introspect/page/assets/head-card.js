@@ -20,6 +20,7 @@ export function mountHeadCardView(section, style) {
     neighbors(style),
     sentence(style.sentence),
     examples.root,
+    ...(style.coreference.length ? titled("Coreference", sentences(style.coreference)) : []),
     ...titled("Rules", rulesTable(style)),
     ...titled("Jobs", jobs(style.modes)),
     ...titled("Distributions over all rows", distributions(style.distributions)),
@@ -38,10 +39,19 @@ function titled(name, content) {
 }
 
 function sentence(text) {
-  const parts = text
-    .split("*")
-    .map((part, number) => (number % 2 ? element("em", {}, part) : part));
-  return element("p", { class: "finding" }, parts);
+  return element("p", { class: "finding" }, emphasized(text));
+}
+
+function sentences(texts) {
+  return element(
+    "div",
+    { class: "coreference-facts" },
+    texts.map((text) => element("p", {}, emphasized(text))),
+  );
+}
+
+function emphasized(text) {
+  return text.split("*").map((part, number) => (number % 2 ? element("em", {}, part) : part));
 }
 
 /** The links to the index and the heads before and after. */

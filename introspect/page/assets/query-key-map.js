@@ -1,17 +1,10 @@
 // The queries and keys of a head as points of one map, with the tokens of the strongest direction.
-import { element, quoted } from "./dom.js";
+import { element, quoted, svgElement } from "./dom.js";
 import { coordinate, counted } from "./numbers.js";
 
 const SIZE = 360;
 const EDGE = 10;
 const MOST_NAMED = 8;
-
-function svg(tag, attributes, children = []) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  made.append(...children);
-  return made;
-}
 
 /** The tokens of one end of the strongest direction, each once, the strongest first. */
 export function strongest(points, labels, sign) {
@@ -34,12 +27,12 @@ export function queryKeyMap({ labels, query, key }) {
     ["query", query],
   ].flatMap(([side, points]) =>
     points.map(([x, y], place) =>
-      svg("circle", { cx: at(x), cy: at(-y), r: 3, class: `map-${side}` }, [
-        svg("title", {}, [`${side}: ${labels[place]}`]),
+      svgElement("circle", { cx: at(x), cy: at(-y), r: 3, class: `map-${side}` }, [
+        svgElement("title", {}, [`${side}: ${labels[place]}`]),
       ]),
     ),
   );
-  const picture = svg(
+  const picture = svgElement(
     "svg",
     {
       viewBox: `0 0 ${SIZE} ${SIZE}`,

@@ -1,5 +1,5 @@
 // The sentence and the strip of heads as a picture of their own: SVG without a script or a style sheet.
-import { element } from "./dom.js";
+import { element, svgElement } from "./dom.js";
 import { SCALE, saveButtons } from "./exporting.js";
 import { colorOf } from "./theme.js";
 
@@ -18,10 +18,15 @@ export function sentencePicture(root, lines) {
   const width = Math.ceil(frame.width) + 2 * MARGIN;
   const base = Math.ceil(bottomOf(root, frame)) + MARGIN;
   const height = base + lines.length * LINE + MARGIN;
-  const picture = node("svg", { xmlns: SPACE, width, height, viewBox: `0 0 ${width} ${height}` });
-  picture.append(node("title", {}, lines[0]));
-  picture.append(node("rect", { width, height, fill: colorOf("paper") }));
-  const content = node("g", { transform: `translate(${MARGIN} ${MARGIN})` });
+  const picture = svgElement("svg", {
+    xmlns: SPACE,
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+  });
+  picture.append(svgElement("title", {}, lines[0]));
+  picture.append(svgElement("rect", { width, height, fill: colorOf("paper") }));
+  const content = svgElement("g", { transform: `translate(${MARGIN} ${MARGIN})` });
   for (const word of root.querySelectorAll(".word")) content.append(...wordParts(word, frame));
   content.append(arcParts(root.querySelector(".word-arcs"), frame));
   for (const cell of root.querySelectorAll(".strip-cell")) content.append(cellPart(cell, frame));
@@ -37,18 +42,11 @@ function bottomOf(root, frame) {
   return Math.max(...parts.map((part) => part.getBoundingClientRect().bottom)) - frame.top;
 }
 
-function node(tag, attributes, text = null) {
-  const made = document.createElementNS(SPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== null) made.textContent = text;
-  return made;
-}
-
 /** A word: its tint on every line that it is on, its letters, its number. */
 function wordParts(word, frame) {
   const background = fillOf(getComputedStyle(word).backgroundColor);
   const boxes = [...word.getClientRects()].map((box) =>
-    node("rect", { ...boxOf(box, frame), ...background }),
+    svgElement("rect", { ...boxOf(box, frame), ...background }),
   );
   const parts = [...boxes, ...textPart(word.firstChild, frame)];
   return word.lastChild.textContent ? [...parts, ...textPart(word.lastChild, frame)] : parts;
@@ -64,7 +62,7 @@ function textPart(part, frame) {
   const box = range.getClientRects()[0];
   if (!box) return [];
   return [
-    node(
+    svgElement(
       "text",
       {
         x: box.left - frame.left + box.width / 2,
@@ -83,14 +81,14 @@ function textPart(part, frame) {
 
 function arcParts(layer, frame) {
   const box = layer.getBoundingClientRect();
-  const group = node("g", {
+  const group = svgElement("g", {
     transform: `translate(${box.left - frame.left} ${box.top - frame.top})`,
     fill: "none",
   });
   for (const path of layer.children) {
     const { fill, "fill-opacity": opacity } = fillOf(getComputedStyle(path).stroke);
     group.append(
-      node("path", {
+      svgElement("path", {
         d: path.getAttribute("d"),
         stroke: fill,
         "stroke-width": path.getAttribute("stroke-width"),
@@ -105,7 +103,11 @@ function cellPart(cell, frame) {
   const isChosen = cell.getAttribute("aria-selected") === "true";
   const frameLine = isChosen ? { stroke: colorOf("ink"), "stroke-width": 2 } : {};
   const fill = fillOf(getComputedStyle(cell).backgroundColor);
-  return node("rect", { ...boxOf(cell.getBoundingClientRect(), frame), ...fill, ...frameLine });
+  return svgElement("rect", {
+    ...boxOf(cell.getBoundingClientRect(), frame),
+    ...fill,
+    ...frameLine,
+  });
 }
 
 function boxOf(box, frame) {
@@ -128,7 +130,7 @@ export function fillOf(color) {
 
 function caption(line, base, number) {
   const isFirst = number === 0;
-  return node(
+  return svgElement(
     "text",
     {
       x: MARGIN,

@@ -6,6 +6,10 @@ from .folder import ATLAS_KIND as ATLAS_KIND
 from .folder import Atlas as Atlas
 from .folder import HeadCard as HeadCard
 from .maps import query_key_maps as query_key_maps
+from .reference import REFERENCE as REFERENCE
+from .reference import Mentions as Mentions
+from .reference import reference_rule as reference_rule
+from .reference import reference_table as reference_table
 from .row_figures import BINS as BINS
 from .row_figures import DISTANCE_BINS as DISTANCE_BINS
 from .row_figures import ENTROPY_BIN as ENTROPY_BIN

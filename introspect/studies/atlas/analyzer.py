@@ -56,6 +56,7 @@ class _Sums(NamedTuple):
         even: the same shape.
         hits: ``(2, num_layers, num_heads, num_rules)``: of the finding and the checking half.
         n: the same shape.
+        total: ``(BLOCKS, num_layers, num_heads)``, as in ``RuleSums``.
         sums: ``(num_layers, num_heads, num_measures)``, as in ``MeasureSums``.
         measured: the same shape: the number of rows.
         histogram: ``(num_layers, num_heads, num_measures, BINS)``.
@@ -66,6 +67,7 @@ class _Sums(NamedTuple):
     even: Any
     hits: Any
     n: Any
+    total: Any
     sums: Any
     measured: Any
     histogram: Any
@@ -93,6 +95,7 @@ class _Text:
     is_sampled: bool
     masks: TextMasks | None = None
     visible: torch.Tensor | None = None
+    apart: Any = False
 
     @property
     def length(self) -> int:
@@ -102,6 +105,7 @@ class _Text:
         """Return the masks of the text; most models have one mask for all layers."""
         if self.masks is None or not torch.equal(self.visible, visible):  # type: ignore[arg-type]
             self.masks, self.visible = TextMasks.of(self.text, rules, visible), visible
+            self.apart = self.apart | self.masks.apart
         return self.masks
 
 
@@ -132,6 +136,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
         self.all_rules: dict[str, Rule] = {**RULES, **self.rules}
         self.kept = Examples(self.examples)
         self.keys, self.queries, self.entries = EntryCounts(), EntryCounts(), EntryCounts()
+        self._apart = np.zeros((len(self.all_rules),) * 2, dtype=bool)
         self._begun_texts: list[_Text] = []
 
     def begin(self, texts: Texts) -> None:
@@ -245,9 +250,10 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
         self.entries.add(ids[ids >= 0])
         self._num_texts += 1
         self._num_rows += len(rows)
+        self._apart |= text.apart
         is_named = False
         for place, each in enumerate(seen):
-            for name in ("covered", "weight", "even"):
+            for name in ("covered", "weight", "even", "total"):
                 getattr(self._sums, name)[block, place] += getattr(each.rules, name)
             for name in ("hits", "n"):
                 getattr(self._sums, name)[half, place] += getattr(each.rules, name)
@@ -291,6 +297,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
             mine.merge(others)
         self._num_texts += other._num_texts
         self._num_rows += other._num_rows
+        self._apart |= other._apart
         if other._sums is None:
             return
         self._fit(other._layers, other._sums.covered.shape[2])
@@ -310,6 +317,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
             "layers": np.array(self._layers, np.int64),
             "num_texts": np.array(self._num_texts),
             "num_rows": np.array(self._num_rows),
+            "apart": self._apart,
             **sums._asdict(),
             **self.kept.state(),
         }
@@ -333,6 +341,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
         found = cls(examples=int(state["examples"]), rules=own)
         found._layers = tuple(state["layers"].tolist())
         found._num_texts, found._num_rows = int(state["num_texts"]), int(state["num_rows"])
+        found._apart = np.array(state["apart"], dtype=bool)
         if found._layers:
             found._sums = _Sums(*(np.array(state[name]) for name in _Sums._fields))
         found.kept = Examples.from_state(state, found.examples)
@@ -353,6 +362,7 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
             rules=dict(self.all_rules),
             num_texts=self._num_texts,
             num_rows=self._num_rows,
+            apart=self._apart,
             sums=self._sums,
             kept=self.kept,
             keys=self.keys,
@@ -370,6 +380,7 @@ class AtlasSums:
         rules: the rules, by name.
         num_texts: the number of texts.
         num_rows: the number of rows, of tokens that are not special.
+        apart: which two rules ask for other keys somewhere, ``(num_rules, num_rules)``.
         sums: the totals by block, layer, head, rule and measure.
         kept: the examples.
         keys: how often an entry gets a weight of at least ``STRONG``, by head.
@@ -381,6 +392,7 @@ class AtlasSums:
     rules: dict[str, Rule]
     num_texts: int
     num_rows: int
+    apart: Any
     sums: _Sums
     kept: Examples
     keys: EntryCounts
@@ -391,6 +403,12 @@ class AtlasSums:
     def num_heads(self) -> int:
         """The number of heads of a layer."""
         return int(self.sums.covered.shape[2])
+
+    def same_as(self, rule: str) -> tuple[str, ...]:
+        """Return the other rules that ask for the same keys in every row of these texts."""
+        names = list(self.rules)
+        is_apart = self.apart[names.index(rule)]
+        return tuple(n for n, no in zip(names, is_apart, strict=True) if n != rule and not no)
 
 
 def is_checking(block: int | Any) -> Any:
@@ -415,6 +433,7 @@ def _empty(layers: int, heads: int, rules: int) -> _Sums:
         np.zeros((BLOCKS, *shape)),
         np.zeros((2, *shape)),
         np.zeros((2, *shape), np.int64),
+        np.zeros((BLOCKS, layers, heads)),
         np.zeros((layers, heads, len(MEASURES))),
         np.zeros((layers, heads, len(MEASURES)), np.int64),
         np.zeros((layers, heads, len(MEASURES), BINS), np.int64),

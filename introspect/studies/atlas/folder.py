@@ -123,6 +123,13 @@ class Atlas:
         """The texts that examples are from, with their tokens."""
         return self._table("texts")
 
+    @cached_property
+    def coreference(self) -> pd.DataFrame:
+        """What each head does on the cases, and with pronouns; empty where no cases were given."""
+        if not (self.path / "coreference.parquet").exists():
+            return self.heads.iloc[:0][["layer", "head"]]
+        return self._table("coreference")
+
     def head(self, layer: HeadLike | int, head: int | None = None) -> HeadCard:
         """Return what is known of one head.
 
@@ -141,7 +148,7 @@ class Atlas:
         found = as_head(cast("HeadLike", chosen), sizes)
         row = self._of(self.heads, found)
         tables = {name: self._of(getattr(self, name), found) for name in TABLES[1:-1]}
-        return HeadCard(found, row.iloc[0], **tables)
+        return HeadCard(found, row.iloc[0], **tables, coreference=self._of(self.coreference, found))
 
     def search(
         self,
@@ -194,6 +201,7 @@ class HeadCard:
         similar: the heads that are most like it.
         modes: its jobs.
         maps: the places of sampled queries and keys.
+        coreference: its figures on the cases, and with pronouns; empty without cases.
     """
 
     head: Head
@@ -204,6 +212,7 @@ class HeadCard:
     similar: pd.DataFrame
     modes: pd.DataFrame
     maps: pd.DataFrame
+    coreference: pd.DataFrame
 
     @property
     def sentence(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.vq import ClusterError, kmeans2
 
 from introspect.studies.analyzer import Floats, Integers
 from introspect.studies.atlas.analyzer import BLOCKS, AtlasSums, is_checking
@@ -71,8 +72,11 @@ def _means(rows: Floats, number: int, seed: int) -> Floats:
     """Return the centers of the best of several starts."""
     every = []
     for start in range(4):
-        centers, _ = kmeans2(rows, number, minit="++", seed=seed + start, missing="warn")
-        every.append((_unexplained(rows, centers), start, centers))
+        with suppress(ClusterError):  # a group has become empty
+            centers, _ = kmeans2(rows, number, minit="++", seed=seed + start, missing="raise")
+            every.append((_unexplained(rows, centers), start, centers))
+    if not every:
+        return np.asarray(rows.mean(0, keepdims=True))
     return np.asarray(min(every, key=lambda each: each[:2])[2])
 
 
@@ -86,13 +90,15 @@ def _unexplained(rows: Floats, centers: Floats) -> float:
 
 def sampled_vectors(sums: AtlasSums, place: int, head: int) -> tuple[Floats, Integers]:
     """Return the vectors of a head's sampled rows, and which of them are of the checking half."""
+    # What is measured beside the rules is no job of a head.
+    kept = [not rule.is_beside for rule in sums.rules.values()]
     parts, halves = [], []
     for number, sampled in sorted(sums.kept.sample.items()):
-        own = sampled.vectors[place, head].astype(np.float64) / 255
+        own = sampled.vectors[place, head][:, kept].astype(np.float64) / 255
         parts.append(own)
         halves += [int(is_checking(number % BLOCKS))] * len(own)
     if not parts:
-        return np.zeros((0, len(sums.rules))), np.zeros(0, np.int64)
+        return np.zeros((0, sum(kept))), np.zeros(0, np.int64)
     return np.concatenate(parts), np.array(halves, dtype=np.int64)
 
 
@@ -102,7 +108,7 @@ def modes_table(sums: AtlasSums) -> pd.DataFrame:
     Args:
         sums: what was collected.
     """
-    names = list(sums.rules)
+    names = [name for name, rule in sums.rules.items() if not rule.is_beside]
     rows = []
     for place, layer in enumerate(sums.layers):
         for head in range(sums.num_heads):

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from introspect.functional import in_grains, make_summable_, row_entropy
@@ -93,6 +94,13 @@ class TextMasks:
         )
 
     @cached_property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """Which two rules ask for other keys in some row, ``(num_rules, num_rules)``."""
+        asked = self.targets & self.asked[..., None]
+        keys = np.array([hash(each.numpy().tobytes()) for each in asked])
+        return np.asarray(keys[:, None] != keys[None, :])
+
+    @cached_property
     def active(self) -> torch.Tensor:
         """The numbers of the rules that some row is asked about."""
         return self.asked.any(-1).nonzero().flatten()
@@ -135,6 +143,7 @@ class RuleSums(NamedTuple):
         even: what even attention of the same weight would put on the keys of the rule.
         hits: the rows whose largest weight is on a key of the rule.
         n: the rows that the rule asks about.
+        total: ``(..., num_heads)``, all weight on tokens that are not special.
     """
 
     covered: Floats
@@ -142,6 +151,7 @@ class RuleSums(NamedTuple):
     even: Floats
     hits: Floats
     n: Integers
+    total: Floats
 
 
 class MeasureSums(NamedTuple):
@@ -207,7 +217,7 @@ def measured_rows(pattern: torch.Tensor, masks: TextMasks) -> Rows:
     values = torch.cat([row_entropy(chosen)[None], in_grains(distance).permute(2, 1, 0)])
     values = torch.cat([values, of_places.permute(2, 1, 0).double()])
     return Rows(
-        rules=_rule_sums(covered, total, asked, masks, largest),
+        rules=_rule_sums(covered, total, asked, masks, largest, of_candidates),
         measures=_measure_sums(values, known.T, masks),
         vectors=covered / total.clamp(min=1e-12),
         best=largest.key.where(largest.is_sole, torch.tensor(-1)),
@@ -303,6 +313,7 @@ def _rule_sums(
     asked: torch.Tensor,
     masks: TextMasks,
     largest: Largest,
+    of_candidates: torch.Tensor,
 ) -> RuleSums:
     weight = (total * asked).double()
     even = (weight * masks.even.T[:, None]).sum(0)
@@ -313,6 +324,7 @@ def _rule_sums(
         in_grains(even).numpy(),
         in_grains(hits).numpy(),
         asked.sum(0).numpy(),
+        of_candidates.sum((0, 2), dtype=torch.float64).numpy(),
     )
 
 

@@ -103,6 +103,7 @@ class FoundRules:
         is_unsure: whether it covers enough in both halves, but the texts are too few to be sure.
         p_adjusted: its family-wise p-value on the checking half; NaN where none could be had.
         num_groups: the blocks of texts of the checking half.
+        is_counted: which rules may describe what a head does outside special tokens.
     """
 
     names: tuple[str, ...]
@@ -113,13 +114,15 @@ class FoundRules:
     is_unsure: npt.NDArray[np.bool_]
     p_adjusted: Floats
     num_groups: int
+    is_counted: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, sums: AtlasSums, *, draws: int = 10_000, seed: int = 0) -> FoundRules:
         """Find and check the rule of each head."""
         finding, checking = (HalfFigures.of(sums, half) for half in (0, 1))
         of_special = np.array([rule.is_of_special for rule in sums.rules.values()])
-        best = _best(finding, of_special)
+        is_beside = np.array([rule.is_beside for rule in sums.rules.values()])
+        best = _best(finding, of_special, is_beside)
         p_adjusted = _tested(checking, best, draws, seed)
         with np.errstate(invalid="ignore"):
             is_sure = _at(checking.low >= SURE, best) & (p_adjusted < SIGNIFICANT)
@@ -133,7 +136,21 @@ class FoundRules:
             is_strong & ~is_sure,
             p_adjusted,
             len(checking.gains),
+            ~of_special & ~is_beside,
         )
+
+    def unsteady(self, place: int, head: int) -> int:
+        """Return the rule that covers enough in the checking half alone; -1 for none.
+
+        Of several it is the one that covers most beyond even attention. Such a rule was not found,
+        so that nothing checks it; but neither can it be said that no rule describes the head.
+        """
+        only = self.checking.is_strong[place, head] & ~self.finding.is_strong[place, head]
+        only = only & self.is_counted
+        if not only.any():
+            return -1
+        beyond = np.nan_to_num(self.checking.beyond[place, head], nan=-1.0)
+        return int(np.where(only, beyond, -np.inf).argmax())
 
     @property
     def is_checked(self) -> bool:
@@ -189,7 +206,9 @@ def _at(values: npt.NDArray[np.bool_], best: Integers) -> npt.NDArray[np.bool_]:
     return np.asarray(found[..., 0])
 
 
-def _best(finding: HalfFigures, of_special: npt.NDArray[np.bool_]) -> Integers:
+def _best(
+    finding: HalfFigures, of_special: npt.NDArray[np.bool_], is_beside: npt.NDArray[np.bool_]
+) -> Integers:
     """Return the number of the rule of each head, by the half that finds.
 
     It covers most beyond even attention, times the square root of the part of the rows that it asks
@@ -204,7 +223,7 @@ def _best(finding: HalfFigures, of_special: npt.NDArray[np.bool_]) -> Integers:
     score = np.nan_to_num(finding.beyond, nan=-1.0) * np.sqrt(part)
     # Of few texts even the rules about nearly all rows have few.
     is_asked = (n > 0) & (n >= np.minimum(FEWEST_ROWS, n.max() / 2))
-    score = np.where(is_asked, score, -np.inf)
+    score = np.where(is_asked & ~is_beside, score, -np.inf)
     # Scores are below 1.
     score = score + 2.0 * finding.is_strong
     mostly = np.nan_to_num(np.where(of_special, finding.coverage, 0.0)) >= MOSTLY_SPECIAL

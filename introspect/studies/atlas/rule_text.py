@@ -31,6 +31,7 @@ class RuleText:
         is_special: special tokens, which stand for no part of the text.
         words: the number of the word that a token is a piece of; -1 for none.
         text: the text.
+        forms: the words, by their numbers.
         tags: universal parts of speech; empty where not known.
         tree_words: the number of the word in the tree; as ``words`` where there is no tree.
         heads: the number of the syntactic head's word; -1 for the root, or without a tree.
@@ -43,6 +44,7 @@ class RuleText:
     is_special: Flags
     words: Integers
     text: str = ""
+    forms: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     tree_words: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     heads: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -85,6 +87,7 @@ class RuleText:
             is_special=_marked(count, special),
             words=numbers,
             text=" ".join(tokens),
+            forms=_joined(tokens, numbers),
             tags=("",) * count if tags is None else tuple(tags),
             tree_words=numbers,
             heads=np.full(count, -1) if heads is None else np.array(heads, dtype=np.int64),
@@ -121,6 +124,7 @@ class RuleText:
             is_special=np.array(tokens.special_tokens_mask, dtype=bool),
             words=words,
             text=tokens.texts[0] if tokens.texts else " ".join(tokens.tokens),
+            forms=tokens.words,
             tags=tags,
             tree_words=tree_words,
             heads=heads,
@@ -164,6 +168,15 @@ class RuleText:
     def tagged(self, *tags: str) -> Flags:
         """Return the tokens of words with one of these tags."""
         return np.array([tag in tags for tag in self.tags], dtype=bool)
+
+
+def _joined(tokens: Sequence[str], numbers: Integers) -> tuple[str, ...]:
+    """Return the words that pieces make up, by their numbers."""
+    forms = [""] * (1 + max(numbers.tolist(), default=-1))
+    for token, number in zip(tokens, numbers.tolist(), strict=True):
+        if number >= 0:
+            forms[number] += token.removeprefix("##")
+    return tuple(forms)
 
 
 def _marked(count: int, places: Iterable[int]) -> Flags:

@@ -27,8 +27,9 @@ class Rule:
             look; a query without such a key is not asked.
         words: where it sends attention, as it stands in a sentence after "goes".
         name: how it is called in a sentence.
-        needs: what a text must come with: nothing, tags, a tree, or a coreference case.
+        needs: what a text must come with: nothing, tags, a tree, a coreference case, or mentions.
         is_of_special: whether its keys are special tokens; those of other rules never are.
+        is_beside: whether it is measured beside the others, and is no head's rule.
     """
 
     targets: RuleFunction
@@ -36,6 +37,7 @@ class Rule:
     name: str
     needs: str = ""
     is_of_special: bool = False
+    is_beside: bool = False
 
 
 def previous(text: RuleText, distance: int = 1) -> Targets:

@@ -16,10 +16,12 @@ from introspect.studies.atlas.rule_tests import (
     SURE,
     FoundRules,
 )
-from introspect.text import counted, p_value, percent, percent_ends, verb
+from introspect.text import counted, listed, p_value, percent, percent_ends, verb
 
 #: A head's attention to special tokens is told before its rule from this share on.
 TOLD_SPECIAL = 0.25
+# What covers enough only in the half that checks, and was not found.
+_ONE_HALF = "One half of the texts shows a rule that the other does not"
 # A rule about fewer rows than this part says which rows it is about.
 _NEARLY_ALL = 0.9
 
@@ -76,6 +78,7 @@ class HeadSentences:
             claim.beside("even attention", float(checking.even[at])),
             claim.beside("all heads", self.found.mean_of_heads(rule), subject="all heads"),
             *([claim.beside("special tokens", special)] if special >= TOLD_SPECIAL else []),
+            *(self._unsteady_beside(claim, place, head) if _ONE_HALF in sentence else ()),
         )
 
     def _special(self, place: int, head: int) -> float:
@@ -110,11 +113,12 @@ class HeadSentences:
         goes = f"goes {kind.words}{self._where(place, head, rule)}{ends}; {beside}."
         if special >= TOLD_SPECIAL and not kind.is_of_special:
             first = f"*{name}* sends {percent(special, 0)} of its attention to special tokens."
-            return f"{first} Of the rest, {share} {goes}"
+            return f"{first} Of the rest, {share} {goes}{self._alike(rule)}"
         rest = ""
         if kind.is_of_special and float(checking.coverage[at]) < MOSTLY_SPECIAL:
-            rest = " No rule describes the rest."
-        return f"{share} of the attention of *{name}* {goes}{rest}"
+            rest = self._unsteady(place, head) or " No rule describes the rest."
+        alike = self._alike(rule)
+        return f"{share} of the attention of *{name}* {goes}{alike}{rest}"
 
     def _unnamed(self, name: str, place: int, head: int, rule: int, special: float) -> str:
         kind = list(self.sums.rules.values())[rule]
@@ -140,10 +144,43 @@ class HeadSentences:
                 f"{ends}; {beside}, but these texts are too few to be sure "
                 f"({p_value(float(self.found.p_adjusted[place, head]))})."
             )
+        if unsteady := self._unsteady(place, head):
+            return f"{first}No rule is sure for *{name}*.{unsteady}"
         return (
             f"{first}No rule describes *{name}*: the best, {kind.name}, covers {share}"
             f"{of_rest}{where}; {beside}."
         )
+
+    def _alike(self, rule: int) -> str:
+        """Say which other rules ask for the same keys in all of these texts."""
+        others = self.sums.same_as(self.found.names[rule])
+        names = listed([self.sums.rules[other].name for other in others])
+        return f" On these texts that is the same as: {names}." if names else ""
+
+    def _unsteady(self, place: int, head: int) -> str:
+        """Say which rule covers enough in the half that checks alone, if one does."""
+        rule = self.found.unsteady(place, head)
+        if rule < 0:
+            return ""
+        halves = (self.found.finding, self.found.checking)
+        shares = [percent(float(half.coverage[place, head, rule]), 0) for half in halves]
+        kind = list(self.sums.rules.values())[rule]
+        return (
+            f" {_ONE_HALF}: {kind.name} covers "
+            f"{shares[0]} in the half that finds and {shares[1]} in the half that checks."
+        )
+
+    def _unsteady_beside(self, claim: Claim, place: int, head: int) -> list[Claim]:
+        rule = self.found.unsteady(place, head)
+        return [
+            claim.beside(
+                f"{half}: {self.found.names[rule]}", float(figures.coverage[place, head, rule])
+            )
+            for half, figures in (
+                ("finding", self.found.finding),
+                ("checking", self.found.checking),
+            )
+        ]
 
     def _beside(self, rule: int, even: float) -> str:
         parts = [f"even attention: {percent(even, 0)}"]

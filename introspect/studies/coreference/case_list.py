@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from introspect.data import case_from_json
 from introspect.records import Head
-from introspect.studies.coreference.columns import DIRECTIONS, CaseColumns, ScoredCase
+from introspect.studies.coreference.columns import EVERY_DIRECTION, CaseColumns, ScoredCase
 from introspect.studies.coreference.tables import Scores
 from introspect.text import CorefCase
 
@@ -34,7 +34,7 @@ class CaseList:
         num_cases: how many there are in all.
         heads: the heads with numbers and the direction of each, those that are right most often
             first.
-        is_every_head: whether all heads are among them, in both directions.
+        is_every_head: whether all heads are among them, in every direction that was scored.
         weights: ``(num_heads, all_candidates)``, the candidates of all cases one after another;
             NaN where a direction cannot be observed.
         credits: ``(num_heads, cases)``; NaN where there is no choice, or it cannot be observed.
@@ -63,7 +63,7 @@ class CaseList:
         every = _best_first(columns, scores)
         heads = every[:most]
         places = [
-            (DIRECTIONS.index(direction), columns.layers.index(head.layer), head.head)
+            (EVERY_DIRECTION.index(direction), columns.layers.index(head.layer), head.head)
             for head, direction in heads
         ]
         case_of = np.repeat(np.arange(count), columns.num_candidates[:count])
@@ -96,7 +96,7 @@ def _best_first(columns: CaseColumns, scores: Scores) -> list[tuple[Head, str]]:
     ]
     every = [
         (Head(layer, head), direction)
-        for direction in DIRECTIONS
+        for direction in EVERY_DIRECTION[: columns.weights.shape[1]]
         for layer in columns.layers
         for head in range(columns.weights.shape[-1])
     ]

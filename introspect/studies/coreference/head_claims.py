@@ -17,6 +17,7 @@ from introspect.text import (
     interval,
     p_value,
     percent,
+    quantity,
     signed,
     signed_percent,
     verb,
@@ -124,7 +125,7 @@ def _detectable_shift(size: float, n: int) -> Claim:
     over = counted(n, "pair")
     is_known = size <= _LARGEST_SHIFT
     sentence = (
-        f"A head that shifts by {decimal(size)} in the mean, and varies as most heads do, would "
+        f"A head that shifts by {quantity(size)} in the mean, and varies as most heads do, would "
         f"have been found in 80% of sets of {over}; a smaller shift could well be missed."
         if is_known
         else f"With {over} no shift, however large, is found in 80% of sets."

@@ -27,7 +27,7 @@ def text(seed: int, *, words: int = 22, special: bool = True) -> tuple[TokenSequ
     place = 0
     for number in range(words):
         is_stop = number % 7 == 6 or number == words - 1
-        is_comma = not is_stop and random.random() < 0.1
+        is_comma = not is_stop and random.random() < 0.1 and number > 0
         entry = int(random.integers(60))
         pieces = ["."] if is_stop else [","] if is_comma else [f"w{entry}"]
         if len(pieces[0]) > 1 and entry % 4 == 0:
@@ -92,12 +92,13 @@ def analyzed(
     trees: bool = True,
     causal: bool = False,
     weight: float = 0.7,
+    words: int = 22,
 ) -> AtlasAnalyzer:
     """Return an analyzer that has read texts with one planted head for each rule."""
     random = np.random.default_rng(seed)
     analyzer = AtlasAnalyzer()
     for number in range(num_texts):
-        sequence, tree = text(1000 * seed + number)
+        sequence, tree = text(1000 * seed + number, words=words)
         item = tree if trees else None
         analyzer.begin(Texts((sequence,), (item,), None, (f"t{number}",)))
         made = pattern(sequence, item, rules, random, weight=weight, causal=causal)

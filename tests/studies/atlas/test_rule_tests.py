@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from introspect.studies.atlas import AtlasTables
+from introspect.studies.atlas import AtlasAnalyzer, AtlasTables, HeadSentences
 from introspect.studies.atlas.rule_tests import RULE_COLUMNS, FoundRules
 from introspect.studies.atlas.tables import HEAD_COLUMNS
 from tests.studies.atlas import planted
@@ -97,11 +99,11 @@ def test_entries_that_are_used_as_often_as_they_occur_are_not_listed():
     assert AtlasTables.of(sums, texts_of(sums), str).tokens.empty
 
 
-def texts_of(sums):
+def texts_of(sums, words: int = 22):
     given = {}
     for number in range(200):
         for seed in range(12):
-            sequence, tree = planted.text(1000 * seed + number)
+            sequence, tree = planted.text(1000 * seed + number, words=words)
             given[tree.text] = sequence
     return {number: given[name.text] for number, name in sums.kept.texts.items()}
 
@@ -132,3 +134,33 @@ def test_special_tokens_come_first_where_they_get_much():
     first = tables.heads["sentence"].iloc[0]
     assert "goes to special tokens" in first
     assert first.endswith("No rule describes the rest.")
+
+
+@pytest.mark.parametrize("planted_rule", ["special", ""])
+def test_a_rule_of_the_checking_half_alone_is_told_and_not_denied(planted_rule):
+    sums = planted.analyzed([planted_rule], seed=7, trees=False, weight=0.5).compute()
+    previous = list(sums.rules).index("previous")
+    covered = sums.sums.covered[1::2, ..., previous]
+    covered[:] = 0.6 * sums.sums.weight[1::2, ..., previous]
+    tables = AtlasTables.of(sums, texts_of(sums), str)
+    (sentence,) = tables.heads["sentence"]
+    found = re.search(r"previous token covers (\d+)% in the half that finds and 60% in", sentence)
+    assert found is not None, sentence
+    assert int(found[1]) < 30
+    assert "No rule describes" not in sentence
+    kinds = [claim.kind for claim in HeadSentences(sums, tables.found).claims(0, 0)]
+    assert [kind.split(": ")[1] for kind in kinds[-2:]] == ["finding", "checking"]
+
+
+def test_rules_that_ask_for_the_same_keys_are_told_together():
+    """In texts of one sentence its start is the first token; longer texts tell them apart."""
+    short = planted.analyzed(["first"], seed=8, trees=False, words=6)
+    sums = short.compute()
+    assert sums.same_as("first") == ("sentence_start",)
+    assert sums.same_as("previous") == ()
+    sentence = AtlasTables.of(sums, texts_of(sums, 6), str).heads["sentence"].iloc[0]
+    assert sentence.endswith("On these texts that is the same as: start of the sentence.")
+    again = AtlasAnalyzer.from_state(short.state())
+    assert again.compute().same_as("first") == ("sentence_start",)
+    again.merge(planted.analyzed(["first"], seed=9, trees=False, num_texts=2))
+    assert again.compute().same_as("first") == ()

@@ -13,10 +13,18 @@ import introspect as ix
 from introspect.errors import InputError
 from introspect.functional import assumed_mask
 from introspect.records import AttentionRecord, TokenSequence
+from introspect.runs.findings import CaseSet
 from introspect.studies.analyzer import Texts
-from introspect.studies.coreference import CoreferenceAnalyzer
+from introspect.studies.coreference import (
+    LAST_POSITION,
+    CaseList,
+    CoreferenceAnalyzer,
+    score_cases,
+)
 from introspect.studies.coreference.study import score_case
+from introspect.views.forest import forest_rows
 from tests import models_zoo
+from tests.runs import sets
 
 TEXT = "cat saw dog it so"
 CASE = ix.CorefCase.from_words(TEXT, pronoun="it", antecedent="cat", distractors=["dog"], id="one")
@@ -196,3 +204,22 @@ def test_the_last_position_is_kept_with_what_was_analyzed():
     assert again.last_position and len(again.compute().heads) == 3
     with pytest.raises(InputError, match="one way to score"):
         again.merge(CoreferenceAnalyzer())
+
+
+def test_the_last_position_may_be_chosen():
+    """A page then lists its cases, names it in the plot, and captures the hardest."""
+    analyzer = score_cases(sets.model("llama"), sets.cases(), last_position=True)
+    scores = analyzer.compute(sets.FEW)
+    scores = replace(scores, choice=replace(scores.choice, direction=LAST_POSITION))
+    listed = CaseList.of(analyzer.columns, analyzer.scored, scores)
+    assert listed.heads[0] == (scores.choice.head, LAST_POSITION) and listed.is_every_head
+    assert len(listed.heads) == 3 * 3 * 4
+    captured = []
+    capture = type("Capture", (), {"many": lambda _, texts: captured.extend(texts) or texts})()
+    hardest = CaseSet(analyzer.columns, analyzer.scored, sets.FEW).hardest(scores, capture)
+    place = (2, scores.choice.head.layer, scores.choice.head.head)
+    least = min(float(c.antecedent_weight[place] - c.distractor_weight[place])
+                for c in analyzer.scored)  # fmt: skip
+    assert hardest[0][2] == least and captured[0] == hardest[0][1]
+    names = [row["name"] for row in forest_rows(scores, heads=36) if row["kind"] == "head"]
+    assert sum(name.endswith("⇥") for name in names) == 12
