@@ -253,7 +253,7 @@ def _captured(
         **by_kind,
         layers=TowersByKind.of(observation.layers, main),
         output=output,
-        certificate=replace(certificate, note=observation.tower_note),
+        certificate=replace(certificate, note=observation.tower_note or observation.note),
         modules=observation.modules,
     )
 

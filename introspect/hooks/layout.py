@@ -107,6 +107,10 @@ def learn_layout(
     """
     if not observation.own_heads:
         return
+    with lock:
+        known = _known.get(module)
+    if known is not None and {*known.heads} >= {*observation.own_heads}:
+        return
     layout = _own_layout(observation, attentions)
     with lock:
         _known[module] = layout

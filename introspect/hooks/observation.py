@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -62,6 +62,10 @@ class Observation:
         self.layers: dict[str, list[int]] = {}
         #: The paths of the modules that compute each layer, where its model is no transformers one.
         self.modules: dict[str, list[str]] = {}
+        #: The functions of torch that a module of one's own has called.
+        self.functions: Mapping[str, None] = {}
+        #: What a reader of the certificate is to know besides.
+        self.note = ""
         #: The numbers of heads of queries and of keys, where its model is no transformers one.
         self.own_heads: dict[tuple[str, int], tuple[int, int]] = {}
         #: The steps of each attention, where such a model computes it by products.

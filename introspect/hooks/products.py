@@ -30,6 +30,8 @@ _PRODUCTS = (
 )
 _SUMMED_PRODUCTS = (torch.baddbmm, torch.Tensor.baddbmm)
 _TOLERANCE = 1e-4
+# How many steps after its softmax a pattern is used, where heads are mixed in between.
+_FEW_STEPS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +194,14 @@ def products_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> Atten
     softmax = _softmax_of(own, trace.events)
     assert softmax is not None
     return products_at(softmax, trace.events, parts, model)
+
+
+def is_attention(place: int, events: Sequence[Step], size: int) -> bool:
+    """Return whether a softmax of a product weighs something, whatever is done to the weights."""
+    if _product_before(place, events, size) is None:
+        return False
+    later = events[place + 1 : place + 1 + _FEW_STEPS]
+    return any(isinstance(each, Product) and each.left.numel() == size for each in later)
 
 
 def products_at(

@@ -91,13 +91,21 @@ def _run_own(
     output = run_watched(module, arguments, observation, watcher)
     if not observation.has_seen_nothing:
         observation.check(module)
+        if "softmax" in observation.functions:
+            observation.note = (
+                "beside torch's own attention functions it called softmax: attention by products "
+                "beside them is not captured"
+            )
         return output, TORCH_ROUTE
     output, trace, functions = traced_own(module, arguments)
     for each in trace.attentions(type(module).__name__):
         number = observation.number(each.module, each.kind)
-        steps = each.products
-        observation.own_heads[each.kind, number] = steps.heads, steps.key_value_heads
-        observation.own_products[each.kind, number] = steps
+        if each.products is not None:
+            steps = each.products
+            observation.own_heads[each.kind, number] = steps.heads, steps.key_value_heads
+            observation.own_products[each.kind, number] = steps
+        if lacking := [name for name in wanted if name not in each.parts]:
+            raise _mixed(each.module, lacking)
         parts = {name: each.parts[name] for name in wanted}
         observation.keep(each.kind, number, parts, each.module)
     if observation.has_seen_nothing:
@@ -115,6 +123,13 @@ def traced_own(
         mode = watch_torch(changes, module, trace)
         output = ran(module, arguments)
     return output, trace, tuple(mode.functions)
+
+
+def _mixed(module: nn.Module, lacking: Sequence[str]) -> CaptureError:
+    return CaptureError(
+        f"Expected the {', '.join(lacking)} of {type(module).__name__} by head, but it mixes heads "
+        "around its softmax: what they weigh is not by its weights. Ask for 'attentions' alone."
+    )
 
 
 def _no_attention(module: nn.Module, functions: Sequence[str]) -> CaptureError:
@@ -142,7 +157,7 @@ def run_watched(
         ):
             observation.attach(changes)
             if has_own_attention(module):
-                watch_torch(changes, module)
+                observation.functions = watch_torch(changes, module).functions
             return ran(module, arguments)
     except AllSeen:
         return None

@@ -31,6 +31,7 @@ from introspect.hooks.products import (
     Product,
     Softmax,
     Step,
+    is_attention,
     parts_at,
     products_at,
     step_of,
@@ -121,7 +122,8 @@ class TorchAttention(TorchFunctionMode):
         if isinstance(step, Softmax) and within and step.result.ndim >= _MAPPED_BATCH:
             layout = HeadLayout.of(step.result, within[0], self._provenance.batch)
             shape = tuple(layout.by_head(step.result).shape)
-        trace.add(step, within[0] if within else None, shape, is_cross=is_cross)
+        owner = next((each for each in within if not _is_step(each)), None)
+        trace.add(step, owner, shape, is_cross=is_cross)
 
     def _running(self, depth: int = 2) -> list[nn.Module]:
         """Return the module's parts whose code is running, the innermost first."""
@@ -268,9 +270,14 @@ class OwnProducts:
                 continue
             try:
                 parts = parts_at(place, self.events, shape, model)
+                products = products_at(place, self.events, parts, model)
             except CaptureError:
-                continue
-            products = products_at(place, self.events, parts, model)
+                if not is_attention(place, self.events, math.prod(shape)):
+                    continue
+                # Heads are mixed before or after the softmax: they have weights, and no more.
+                pattern = event.result.reshape(shape)
+                parts = {"attentions": pattern, "scores": event.given.reshape(shape)}
+                products = None
             since = next(
                 (n for n in range(place - 1, -1, -1) if isinstance(self.events[n], Product)), place
             )
@@ -286,13 +293,18 @@ class OwnAttention(NamedTuple):
         module: the module.
         kind: ``self`` or ``cross``.
         parts: what it computes.
-        products: its steps in the run.
+        products: its steps in the run; none where heads are mixed, so that nothing can be changed.
     """
 
     module: nn.Module
     kind: str
     parts: Mapping[str, torch.Tensor]
-    products: AttentionProducts
+    products: AttentionProducts | None
+
+
+def _is_step(module: nn.Module) -> bool:
+    """Return whether a module is a step of another's code, such as ``nn.Softmax``."""
+    return isinstance(module, nn.Softmax | nn.Dropout | nn.Linear)
 
 
 @contextmanager
@@ -455,7 +467,7 @@ def _scores(
     """Return the input of the softmax, in single precision at least."""
     wide = torch.promote_types(queries.dtype, torch.float32)
     by = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
-    repeated = keys.repeat_interleave(queries.shape[1] // keys.shape[1], dim=1)
+    repeated = _repeated(keys, queries.shape[1])
     scores = (queries.to(wide) * by) @ repeated.to(wide).transpose(-1, -2)
     if mask is None:
         mask = _causal(queries, keys) if is_causal else None
@@ -464,7 +476,13 @@ def _scores(
     return scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
 
 
+def _repeated(shared: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return keys or values for each head of the queries."""
+    groups = heads // shared.shape[1]
+    return shared if groups == 1 else shared.repeat_interleave(groups, dim=1)
+
+
 def _weighed(weights: torch.Tensor, values: torch.Tensor, dropout: float) -> Attended:
     kept = functional.dropout(weights, dropout) if dropout else weights
-    repeated = values.repeat_interleave(weights.shape[1] // values.shape[1], dim=1)
+    repeated = _repeated(values, weights.shape[1])
     return (kept @ repeated).transpose(1, 2), weights

@@ -21,6 +21,7 @@ from tests.own_modules_zoo import (
     Batched,
     Block,
     Causal,
+    Classifier,
     Cross,
     Delegated,
     Einsums,
@@ -441,3 +442,87 @@ def test_gradients_are_those_of_autograd() -> None:
     heads = (weights[1] @ values.detach()).transpose(1, 2).flatten(2)
     (heads @ out.T)[0, -1].sum().backward()
     assert difference(found.gradients["self"][1], weights[1].grad) < 1e-5  # type: ignore[arg-type]
+
+
+class Mixed(Block):
+    """Heads that are mixed around the softmax, as in CaiT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = (nn.Linear(HEADS, HEADS) for _ in range(2))
+        self.softmax = nn.Softmax(-1)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend with mixed heads."""
+        q, k, v = self.heads(x)
+        scores = self.before((q @ k.transpose(-2, -1)).movedim(1, -1)).movedim(-1, 1)
+        weights = self.softmax(scores)
+        return self.joined(x, self.after(weights.movedim(1, -1)).movedim(-1, 1) @ v)
+
+
+class Both(nn.Module):
+    """One layer by torch's function and one by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = Causal(), Products()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend twice."""
+        return self.other(self.one(x))
+
+
+def test_heads_that_are_mixed_have_weights_and_no_more() -> None:
+    module, texts = stack(Mixed), ids()
+    captured = ix.capture(module, texts)
+    assert captured.modules == {"self": ["blocks.0", "blocks.1"]}
+    sums = captured.attentions["self"][1].sum(-1)
+    assert difference(sums, torch.ones(BATCH, HEADS, LENGTH)) < 1e-6
+    with pytest.raises(CaptureError, match="values of Mixed by head, but it mixes heads"):
+        ix.capture(module, texts, include=("values",))
+    with pytest.raises(CaptureError, match="mixes heads"):
+        ix.ablate(module, "L0H0")
+
+
+def test_what_is_not_captured_beside_is_said() -> None:
+    captured = ix.capture(Both().eval(), torch.randn(1, LENGTH, SIZE))
+    assert captured.modules == {"self": ["one"]}
+    assert "attention by products beside them is not captured" in captured.certificate.note
+
+
+TEXTS = ["The fox did not cross the river because it was too wide.", "The fox was wide."]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    """The tokenizer of a model that comes with the package."""
+    return ix.load("pronoun").tokenizer
+
+
+def test_a_pair_with_a_tokenizer_is_a_model(tokenizer: Any) -> None:
+    model = ix.load((Classifier().eval(), tokenizer))
+    texts = TEXTS
+    records = list(model.capture_many(texts))
+    for text, record in zip(texts, records, strict=True):
+        alone = model.capture(text, certify=True)
+        assert difference(record.attentions, alone.attentions) < 1e-6
+        assert alone.certificate.max_output_difference is not None
+        assert alone.certificate.max_output_difference < 1e-5
+    case = ix.CorefCase.from_words(texts[0], pronoun="it", antecedent="river", distractors=["fox"])
+    assert len(ix.score(model, [case]).heads) == 2 * HEADS * 2
+    assert "L" in ix.report(model, [case]).finding
+
+
+@pytest.mark.parametrize(("kind", "runs"), [(Causal, True), (Block, False)])
+def test_padding_that_no_mask_hides_is_read_only_by_heads_that_look_ahead(
+    tokenizer: Any, kind: type[Block], runs: bool
+) -> None:
+    module = Stack(kind).eval()
+    module.embedding = nn.Embedding(31_000, SIZE)
+    model = ix.load((module, tokenizer))
+    if runs:
+        with ix.ablate(model, "L0H0", method="mean", reference=TEXTS):
+            model.capture(TEXTS[0])
+        return
+    with pytest.raises(CaptureError, match="takes no attention_mask"):
+        ix.ablate(model, "L0H0", method="mean", reference=TEXTS)
