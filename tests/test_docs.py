@@ -55,7 +55,7 @@ INTERNAL = {
     "set_claims single_claims way_of_predicting",
     "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number heads_listed "
     "known_role_claims ordered_relations roles_of",
-    "introspect.studies.lens": "lens_claims readings_after",
+    "introspect.studies.lens": "HeadWriting head_writing lens_claims readings_after",
 }
 
 

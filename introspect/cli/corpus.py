@@ -89,7 +89,14 @@ def atlas(
         files, column=column, columns=columns, format=format, delimiter=delimiter, heading=heading
     )
     found = run_atlas(
-        load(model, allow_pickle=allow_pickle, strict=strict, device=device, dtype=dtype),
+        load(
+            model,
+            allow_pickle=allow_pickle,
+            strict=strict,
+            device=device,
+            dtype=dtype,
+            lm_head=True,
+        ),
         inputs,
         out,
         examples=examples,

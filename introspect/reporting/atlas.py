@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 from introspect.page import Document, Section, sequence_json
 from introspect.records import Certificate, Head, TokenSequence
 from introspect.reporting.atlas_cases import COUNTED, AtlasCases
+from introspect.reporting.atlas_writes import AtlasWrites
 from introspect.reporting.prose import (
     ATTENTION_IS_NOT_CAUSATION,
     Finding,
@@ -68,6 +69,7 @@ class AtlasFindings:
         command: the command line.
         heads: the heads that get a page.
         cases: the cases that were scored beside it.
+        writes: what its heads write, where the model has an unembedding.
     """
 
     name: str
@@ -81,6 +83,7 @@ class AtlasFindings:
     command: str | None
     heads: tuple[Head, ...]
     cases: AtlasCases | None = None
+    writes: AtlasWrites = field(default_factory=AtlasWrites)
 
     @cached_property
     def claims(self) -> dict[Head, tuple[Claim, ...]]:
@@ -128,7 +131,8 @@ def atlas_index(findings: AtlasFindings) -> Report:
         )
     )
     claims = [claim for each in findings.claims.values() for claim in each]
-    claims += [claim for head in findings.heads for claim in findings.case_claims(head)]
+    for head in findings.heads:
+        claims += [*findings.case_claims(head), *findings.writes.claims(head)]
     return skeleton.finish(
         document,
         method=_method(findings),
@@ -221,6 +225,7 @@ def _method(findings: AtlasFindings) -> list[str]:
         "the same weight evenly among the tokens that the mask lets a row see. Intervals are over "
         "blocks of texts.",
         *([COUNTED] if findings.cases else []),
+        *findings.writes.method,
     ]
 
 
@@ -236,7 +241,7 @@ def _index_state(findings: AtlasFindings) -> dict[str, Any]:
         "modes": heads["num_modes"].tolist(),
         **{name: _plain(heads[name]) for name in MEASURES},
     }
-    beside = _cases_columns(findings)
+    beside = _cases_columns(findings) | _writes_columns(findings)
     return {
         "layers": list(findings.sums.layers),
         "numHeads": findings.sums.num_heads,
@@ -267,6 +272,14 @@ def _cases_columns(findings: AtlasFindings) -> dict[str, tuple[str, list[float |
             ("chosen", "share of divisions that choose it"),
         )
     }
+
+
+def _writes_columns(findings: AtlasFindings) -> dict[str, tuple[str, list[float | None]]]:
+    """Return how far every head copies; nothing of models that do not write."""
+    copies = findings.writes.copies
+    if copies.empty:
+        return {}
+    return {"copying": ("share over which it copies", _plain(copies["copying"]))}
 
 
 def _rule_name(findings: AtlasFindings, rule: object) -> str:
@@ -347,6 +360,10 @@ def _card_state(
         "corpus": findings.name,
         "sentence": sentence,
         "coreference": list(dict.fromkeys(c.sentence for c in findings.case_claims(head))),
+        "writes": {
+            "sentences": list(dict.fromkeys(c.sentence for c in findings.writes.claims(head))),
+            "entries": findings.writes.listed(head),
+        },
         "rules": _rules_state(findings, tables["rules"]),
         "thresholds": [COVERAGE, BEYOND],
         "distributions": [

@@ -25,6 +25,7 @@ from introspect.errors import InputError
 from introspect.io import OF_CASES, SHARDS, write_lines
 from introspect.models import BatchLimits
 from introspect.reporting import AtlasCases
+from introspect.runs.atlas_writes import without_unembedding
 from introspect.runs.batches import Long
 from introspect.runs.corpus_run import CorpusRun
 from introspect.runs.findings import CaseSet
@@ -100,7 +101,7 @@ class GivenCases:
         Raises:
             InputError: they have changed meanwhile.
         """
-        worker = Worker(run.model, self.options, lanes=run.lanes)
+        worker = Worker(without_unembedding(run.model), self.options, lanes=run.lanes)
         work = run.work(worker, "scoring the cases", f"{SHARDS}/{OF_CASES}", self.inputs)
         # What was read has to be what the plan says, to the last byte.
         if state_of_inputs(self.inputs.files) != self.state:

@@ -21,6 +21,7 @@ from introspect.progress import ProgressLike
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence, as_head, listed_heads
 from introspect.reporting import AtlasCases, AtlasFindings, atlas_index, head_pages, provenance_rows
 from introspect.runs.atlas_cases import GivenCases, ScoredCases
+from introspect.runs.atlas_writes import without_unembedding, writes_of
 from introspect.runs.batches import Long
 from introspect.runs.corpus_run import SHARD_ROWS, FinishedRun, Manner, corpus_run
 from introspect.runs.outcome import write_table
@@ -59,6 +60,19 @@ class AtlasWorkerOptions(WorkerOptions):
 
     examples: int = NUM_EXAMPLES
     rules: Mapping[str, Rule] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What an atlas is written from besides the corpus.
+
+    Args:
+        scored: the cases, if any were given.
+        model: the model, with its unembedding where it has one.
+    """
+
+    scored: ScoredCases | None
+    model: Model
 
 
 @checked_call()
@@ -144,10 +158,11 @@ def atlas(
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
     kept = {each.name: getattr(plain, each.name) for each in fields(plain)}
-    beside = [] if cases is None else [input_set(cases)]
-    with corpus_run(ATLAS_KIND, out, reading, model, manner, progress, beside) as run:
+    further = [] if cases is None else [input_set(cases)]
+    claim = corpus_run(ATLAS_KIND, out, reading, model, manner, progress, further, lm_head=True)
+    with claim as run:
         given = None
-        for asked in beside:
+        for asked in further:
             given = GivenCases.of(asked, layers=plain.layers, long=long, limits=plain.limits)
             own |= {REFERENCE: given.rule()}
         options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
@@ -162,13 +177,15 @@ def atlas(
             "rules": {name: _source(function) for name, function in rules.items()},
             **(given.plan if given else {}),
         }
-        worker = Worker(run.model, options, lanes=run.lanes)
+        # Logits of a whole corpus would be made for nothing.
+        worker = Worker(without_unembedding(run.model), options, lanes=run.lanes)
         run.begin(plan, [SHARDS, CARDS])
         work = run.work(worker, "reading the corpus")
         scored = None
         if given is not None:
             scored = given.scored(run)
-        run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads, scored))
+        beside = Beside(scored, run.model)
+        run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads, beside))
     return Atlas(Path(out))
 
 
@@ -228,15 +245,18 @@ def _write(
     run: FinishedRun,
     rules: Mapping[str, Rule],
     heads: Sequence[HeadLike] | HeadLike | None,
-    scored: ScoredCases | None,
+    beside: Beside,
 ) -> None:
     """Write all tables and pages from a finished run."""
-    findings = _findings(run, rules, heads, scored)
+    findings = _findings(run, rules, heads, beside)
     for name, table in findings.tables.by_name.items():
         if name in _ALSO_CSV:
             write_table(run.place, name, table)
         else:
             table.to_parquet(run.place / f"{name}.parquet", index=False)
+    if not findings.writes.copies.empty:
+        findings.writes.entries.to_parquet(run.place / "writes.parquet", index=False)
+        write_table(run.place, "copying", findings.writes.copies)
     if findings.cases is not None:
         write_table(run.place, "coreference", findings.cases.table)
     _write_cards(run.folder / CARDS, findings)
@@ -272,7 +292,7 @@ def _findings(
     run: FinishedRun,
     rules: Mapping[str, Rule],
     heads: Sequence[HeadLike] | HeadLike | None,
-    scored: ScoredCases | None,
+    beside: Beside,
 ) -> AtlasFindings:
     worker = run.worker
     sums = run.gathered.analyzers[ATLAS_KIND].compute()
@@ -281,6 +301,7 @@ def _findings(
     label = worker.model.tokenizer.convert_ids_to_tokens
     with one_thread():
         tables = AtlasTables.of(sums, texts, label, _with_vectors(worker, sums))
+        writes = writes_of(beside.model, sums, label)
     record = worker.model.capture(run.sample, certify=True)
     return AtlasFindings(
         name=run.name,
@@ -293,7 +314,8 @@ def _findings(
         num_rejected=run.gathered.counts.rejected,
         command=run.command,
         heads=_shown_heads(heads, sums),
-        cases=None if scored is None else scored.found(sums, run.place),
+        cases=None if beside.scored is None else beside.scored.found(sums, run.place),
+        writes=writes,
     )
 
 

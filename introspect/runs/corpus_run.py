@@ -184,10 +184,12 @@ def corpus_run(
     manner: Manner,
     progress: ProgressLike,
     beside: Sequence[InputSet] = (),
+    *,
+    lm_head: bool = False,
 ) -> Iterator[CorpusRun]:
     """Hold the folder of a run, load its model, and yield the run to be begun.
 
-    ``beside`` are further inputs that it reads.
+    ``beside`` are further inputs that it reads; ``lm_head`` is as for ``load``.
 
     Raises:
         InputError: the corpus cannot be read.
@@ -197,7 +199,7 @@ def corpus_run(
     claim = claimed_folder(out, kind, "resume", overwrite=manner.overwrite, inputs=places)
     with claim as folder, following(progress) as tell:
         check_readable(inputs)
-        yield CorpusRun(folder, inputs, load_text(model), manner, tell)
+        yield CorpusRun(folder, inputs, load_text(model, lm_head=lm_head), manner, tell)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 // The page of a head in an atlas: its sentence, examples, rules, distributions and neighbors.
 import { element } from "./dom.js";
 import { exampleList } from "./head-examples.js";
-import { decimal, pCell, percent, percentEnds, whole } from "./numbers.js";
+import { decimal, pCell, percent, percentEnds, signed, whole } from "./numbers.js";
 import { queryKeyMap } from "./query-key-map.js";
 import { sortableTable } from "./tables.js";
 
@@ -23,6 +23,7 @@ export function mountHeadCardView(section, style) {
     ...(style.coreference.length ? titled("Coreference", sentences(style.coreference)) : []),
     ...titled("Rules", rulesTable(style)),
     ...titled("Jobs", jobs(style.modes)),
+    ...(style.writes.sentences.length ? titled("What it writes", writes(style.writes)) : []),
     ...titled("Distributions over all rows", distributions(style.distributions)),
     ...titled("Vocabulary entries", tokensTable(style.tokens)),
     ...(style.map ? titled("Queries and keys", queryKeyMap(style.map)) : []),
@@ -48,6 +49,21 @@ function sentences(texts) {
     { class: "coreference-facts" },
     texts.map((text) => element("p", {}, emphasized(text))),
   );
+}
+
+/** Whether a head copies, and the entries that it adds most to, each with its logit. */
+function writes({ sentences: texts, entries }) {
+  const items = entries.map(([token, logit]) =>
+    element("li", {}, [element("bdi", { class: "written-token" }, token), ` ${signed(logit)}`]),
+  );
+  const root = sentences(texts);
+  if (items.length > 0) {
+    root.append(
+      element("p", { class: "note" }, "Entries that it adds most to, in logits:"),
+      element("ul", { class: "written-tokens" }, items),
+    );
+  }
+  return root;
 }
 
 function emphasized(text) {

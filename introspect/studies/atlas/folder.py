@@ -21,6 +21,9 @@ ATLAS_KIND = "atlas"
 #: The tables of an atlas, each in a file of its name.
 TABLES = ("heads", "rules", "examples", "tokens", "similar", "modes", "maps", "texts")
 
+#: Tables that not every atlas has.
+OPTIONAL = ("coreference", "writes", "copying")
+
 
 @checked_result
 @dataclass(frozen=True, eq=False)
@@ -126,9 +129,17 @@ class Atlas:
     @cached_property
     def coreference(self) -> pd.DataFrame:
         """What each head does on the cases, and with pronouns; empty where no cases were given."""
-        if not (self.path / "coreference.parquet").exists():
-            return self.heads.iloc[:0][["layer", "head"]]
-        return self._table("coreference")
+        return self._optional("coreference")
+
+    @cached_property
+    def writes(self) -> pd.DataFrame:
+        """The entries that each head adds most to; empty of models without an unembedding."""
+        return self._optional("writes")
+
+    @cached_property
+    def copying(self) -> pd.DataFrame:
+        """How far each head copies what it reads; empty of models without an unembedding."""
+        return self._optional("copying")
 
     def head(self, layer: HeadLike | int, head: int | None = None) -> HeadCard:
         """Return what is known of one head.
@@ -148,7 +159,8 @@ class Atlas:
         found = as_head(cast("HeadLike", chosen), sizes)
         row = self._of(self.heads, found)
         tables = {name: self._of(getattr(self, name), found) for name in TABLES[1:-1]}
-        return HeadCard(found, row.iloc[0], **tables, coreference=self._of(self.coreference, found))
+        beside = {name: self._of(getattr(self, name), found) for name in OPTIONAL}
+        return HeadCard(found, row.iloc[0], **tables, **beside)
 
     def search(
         self,
@@ -182,6 +194,11 @@ class Atlas:
     def _table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.path / f"{name}.parquet")
 
+    def _optional(self, name: str) -> pd.DataFrame:
+        if (self.path / f"{name}.parquet").exists():
+            return self._table(name)
+        return self.heads.iloc[:0][["layer", "head"]]
+
     @staticmethod
     def _of(table: pd.DataFrame, head: Head) -> pd.DataFrame:
         rows = table[(table["layer"] == head.layer) & (table["head"] == head.head)]
@@ -202,6 +219,8 @@ class HeadCard:
         modes: its jobs.
         maps: the places of sampled queries and keys.
         coreference: its figures on the cases, and with pronouns; empty without cases.
+        writes: the entries that it adds most to; empty without an unembedding.
+        copying: how far it copies what it reads; empty without an unembedding.
     """
 
     head: Head
@@ -213,6 +232,8 @@ class HeadCard:
     modes: pd.DataFrame
     maps: pd.DataFrame
     coreference: pd.DataFrame
+    writes: pd.DataFrame
+    copying: pd.DataFrame
 
     @property
     def sentence(self) -> str:

@@ -6,3 +6,5 @@ from .logits import direct_logit_attribution as direct_logit_attribution
 from .study import LensStudy as LensStudy
 from .study import TokenReading as TokenReading
 from .study import lens_study as lens_study
+from .writing import HeadWriting as HeadWriting
+from .writing import head_writing as head_writing
