@@ -499,6 +499,7 @@ def tokenizer() -> Any:
     return ix.load("pronoun").tokenizer
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_a_pair_with_a_tokenizer_is_a_model(tokenizer: Any) -> None:
     model = ix.load((Classifier().eval(), tokenizer))
     texts = TEXTS
