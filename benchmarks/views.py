@@ -15,8 +15,9 @@ heads and 128 tokens, without a browser: at most 3 seconds of one processor are 
 With ``--choice``, only what a reader waits for on two pages of one text of 12 layers × 12 heads ×
 128 tokens, with a report's chapters and with all views: the milliseconds from a choice of a layer,
 a head, the word that attends, the word attended to, a weighting or a granularity until every
-chapter is drawn anew (at most 50 are the goal; the wait for a frame, up to 17 ms, is in it), and
-how far the first figure is from the top.
+chapter says it and what is on the screen is drawn (at most 50 are the goal; the wait for a frame,
+up to 17 ms, is in it), the milliseconds that the page's own thread worked for it, and how far the
+first figure is from the top.
 
 With ``--notebook``, only how far the first figure is from the top of what a notebook shows is
 measured (at most 200 pixels), how tall the output becomes beside the estimate, and how heavy it is.
@@ -327,7 +328,8 @@ def show_choice(runs: int, length: int = 128) -> None:
             if number == 0:
                 print(row("", [*times, "figure px"]))
             top = page.locator('[data-element="words"]').bounding_box()["y"]
-            print(row(shown, [*(f"{took:.0f}" for took in times.values()), f"{top:.0f}"]))
+            print(row(shown, [*(f"{took:.0f}" for took, _ in times.values()), f"{top:.0f}"]))
+            print(row("  of the processor", [f"{worked:.0f}" for _, worked in times.values()]))
             page.close()
         print(row("our goal", [*([f"< {followed.GOAL}"] * len(times)), "< 200"]), flush=True)
         browser.close()

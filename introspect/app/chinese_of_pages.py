@@ -36,6 +36,35 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "Choose a second word to color the heads.": "再选一个词，为各头着色。",
         "{}. Choose a word to see what it attends to.": "{}。选一个词，查看它关注什么。",
         "All {} heads ranked, “{}” to “{}”": "全部 {} 个头的排名：“{}”到“{}”",
+        "All {} layers ranked, “{}” to “{}” ({}, all heads together)": (
+            "全部 {} 层的排名：“{}”到“{}”（{}，所有头合计）"
+        ),
+        "all heads together": "所有头合计",
+        "One number has no room below its word; rest the pointer on the word to read it.": (
+            "有一个数值在词下放不下；把指针停在词上即可读到。"
+        ),
+        "{} numbers have no room below their words; rest the pointer on a word to read its own.": (
+            "有 {} 个数值在词下放不下；把指针停在词上即可读到。"
+        ),
+        "The colors of the difference reach to ±{}, the largest here.": (
+            "差值的颜色到 ±{} 为止，即此处的最大值。"
+        ),
+        "The colors of the difference reach to ±{}.": "差值的颜色到 ±{} 为止。",
+        "This view keeps to the raw weights, by which the case was scored, whatever is chosen "
+        "above.": "无论上方如何选择，本视图都保持案例评分所用的原始权重。",
+        "This view keeps to the pronoun “{}” and its candidates, by which the case was scored, "
+        "whatever is chosen above.": (
+            "无论上方如何选择，本视图都保持案例评分所用的代词“{}”及其候选词。"
+        ),
+        "This view keeps to the pronoun “{}” and its candidates and the raw weights, by which the "
+        "case was scored, whatever is chosen above.": (
+            "无论上方如何选择，本视图都保持案例评分所用的代词“{}”、其候选词以及原始权重。"
+        ),
+        "“Shares by” says how much of itself a token takes from each token in a layer, for these "
+        "paths; “Weights”, at the top, what one word gives another in a head.": (
+            "“份额按”指一个词元在某层从各词元取得自身的多少，用于这些路径；"
+            "顶部的“权重”指某个头中一个词给另一个词的权重。"
+        ),
         # The controls of the views
         "Layer": "层",
         "Head": "头",

@@ -8,12 +8,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from introspect.functional import PATTERN_CLASSES
+from introspect.page import Instrument
 from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.studies.heads import heads_listed, pattern_claims
 from introspect.text import NO_NUMBER, counted, listed, percent, whole
-from introspect.views import instrument
+from introspect.views import Choice, instrument, share_measures
 
 _MANY = 12
 
@@ -61,7 +62,7 @@ def patterns_report(
         command=command,
     )
     document = skeleton.begin(
-        instrument=None if example is None else instrument(example),
+        instrument=None if example is None else _opening(example, patterns),
         example="" if example is None else example_words(int(patterns["n_texts"].iloc[0])),
     )
     with document.chapter("Where the largest weights are"):
@@ -69,6 +70,16 @@ def patterns_report(
     with document.chapter("Shapes"):
         document.add_prose(classes_table(patterns))
     return skeleton.finish(document, method=PATTERN_RULES, captured="the first capture")
+
+
+def _opening(example: AttentionRecord, patterns: pd.DataFrame) -> Instrument:
+    """Return the example, its heads colored by what was measured on all texts."""
+    labels = {
+        "position_share": "largest weights at one place",
+        "rare_share": "largest weights at rare words",
+    }
+    chances = {name: float(patterns[name.replace("share", "chance")].mean()) for name in labels}
+    return instrument(example, Choice(measures=share_measures(patterns, labels, chances)))
 
 
 def finding_of_patterns(patterns: pd.DataFrame) -> Finding:

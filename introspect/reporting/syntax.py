@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from introspect.page import Instrument
 from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton, example_words
@@ -75,7 +77,7 @@ def syntax_report(
         command=command,
     )
     document = skeleton.begin(
-        instrument=None if example is None else instrument(example),
+        instrument=None if example is None else _opening(example),
         example="" if example is None else example_words(num_texts),
     )
     with document.chapter("Every relation"):
@@ -87,6 +89,14 @@ def syntax_report(
             )
             document.add_prose(paragraphs([words]))
     return skeleton.finish(document, method=_RULES, captured="the first capture")
+
+
+def _opening(example: AttentionRecord) -> Instrument:
+    """Return the example; its strip says that its colors are of one pair of words in it."""
+    opened = instrument(example)
+    if opened.pair is None:
+        return opened
+    return replace(opened, pair=replace(opened.pair, label=f"{opened.pair.label}, in the example"))
 
 
 def finding_of_relations(relations: pd.DataFrame, num_texts: int) -> Finding:

@@ -95,10 +95,11 @@ def _map(pattern: torch.Tensor, place: int, number: str, labels: tuple[str, str]
     import plotly.graph_objects as go
 
     is_difference = place == 2
+    most = _reach(pattern) if is_difference else 1
     return go.Heatmap(
         z=pattern.tolist(),
-        zmin=-1 if is_difference else 0,
-        zmax=1,
+        zmin=-most if is_difference else 0,
+        zmax=most,
         colorscale=DIVERGING if is_difference else SEQUENTIAL,
         showscale=place > 0,
         colorbar=_colorbar(is_difference, labels),
@@ -106,6 +107,12 @@ def _map(pattern: torch.Tensor, place: int, number: str, labels: tuple[str, str]
         yaxis=f"y{number}",
         **cell_hover(pattern, signed if is_difference else decimal, maps=3),
     )
+
+
+def _reach(difference: torch.Tensor) -> float:
+    """Return how far the colors of a difference reach to either side, as in ``compare.js``."""
+    largest = difference.nan_to_num().abs().max().item() if difference.numel() else 0.0
+    return max(largest, _LEAST_SCALE)
 
 
 def _side(cells: int) -> int:
@@ -119,6 +126,8 @@ def _colorbar(is_difference: bool, labels: tuple[str, str]) -> dict[str, Any]:
     return weight_bar(thickness=12, x=1.01)
 
 
+# Changes below this say nothing: they keep little color.
+_LEAST_SCALE = 0.05
 # Default names of the two records.
 _LABELS = ("A", "B")
 #: Words of longer texts would push the maps away; A's are at the top of the page in any case.

@@ -65,7 +65,7 @@ def test_exactly_half_does_not_point():
     found = finding({(0, 1): (0.5, 0.1)})
     assert found.headline == (
         "No head points from *it* to *cat*: the strongest, L0H1, gives it 0.50 of its attention; "
-        "the other words give it 0.25."
+        "the other words give it 0.25. To *dog* it gives 0.10."
     )
 
 
@@ -100,7 +100,7 @@ def test_a_mention_of_several_words_gets_the_sum_of_what_they_get():
     found = finding({(0, 1): (0.36, 0.28)}, case=case)  # and 0.36 to saw
     assert found.headline == (
         "No head points from *it* to *cat saw*: the strongest, L0H1, gives it 0.72 of its "
-        "attention; the other word gives it 0.50."
+        "attention; the other word gives it 0.50. To *dog* it gives 0.28."
     )
     assert any("gives *cat saw* more per word than *dog*" in detail for detail in found.details)
 

@@ -49,6 +49,17 @@ test("a token says its changes, the largest first", () => {
   assert.match(words.sentence([4, null]), /^“wide” in place of “tired” gives each token the same/);
 });
 
+test("a difference is that of the numbers that are written beside it", () => {
+  const words = new CompareWords(
+    stateOf(
+      oneOf(TIRED, [0.074, 0.626, 0.1, 0.1, 0.1]),
+      oneOf(WIDE, [0.686, 0.014, 0.1, 0.1, 0.1]),
+    ),
+  );
+  assert.match(words.sentence([2, 0]), /A 0.07, B 0.69, difference \+0.62/);
+  assert.match(words.sentence([2, 1]), /A 0.63, B 0.01, difference −0.62/);
+});
+
 test("a token that only one has says so, and has no difference", () => {
   const queries = [
     [0, 0],

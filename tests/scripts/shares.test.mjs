@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   groupsOf,
+  labelOf,
   pairFacts,
   rowShares,
   Shares,
   shareOf,
+  toldApart,
 } from "../../introspect/page/assets/shares.js";
 import { recordOf } from "./records.mjs";
 
@@ -127,4 +129,28 @@ test("words with as much share the best place, and special tokens have none", ()
   const shares = new Shares(record, record);
   const ranks = [4, 1, 2].map((key) => pairFacts(shares, [5], [key])[0].rank);
   assert.deepEqual(ranks, [1, 2, 2]);
+});
+
+test("a word is spelled as in the text, by whatever it is read; its pieces as the model has them", () => {
+  const words = [null, 0, 1, 1, 2];
+  const named = {
+    words,
+    wordTexts: ["The", "Cats", "𓀀"],
+    labels: ["[CLS]", "the", "cat", "s", "[UNK]"],
+  };
+  const by = (granularity) => words.map((_, token) => labelOf(named, token, granularity));
+  assert.deepEqual(by("token"), ["[CLS]", "The", "cat", "s", "[UNK]"]);
+  assert.deepEqual(by("word"), ["[CLS]", "The", "Cats", "Cats", "𓀀"]);
+});
+
+test("in a list of pairs no two tokens have one name", () => {
+  const labels = ["[CLS]", "a", "[UNK]", "a", "[UNK]", "[UNK]", "b"];
+  const words = [null, 0, 1, 2, 3, 4, 5];
+  const wordTexts = ["A", "𓀀", "a", "𓀁", "𓀀", "b"];
+  const unknown = labels.map((label) => Number(label === "[UNK]"));
+  const one = { labels, words, wordTexts, unknown };
+  assert.deepEqual(
+    labels.map((_, token) => toldApart(one, token)),
+    ["[CLS]", "a#1", "[UNK] 𓀀#1", "a#2", "[UNK] 𓀁", "[UNK] 𓀀#2", "b"],
+  );
 });

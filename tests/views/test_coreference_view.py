@@ -215,3 +215,23 @@ def test_a_long_sentence_wraps_and_shows_both_mentions(open_page, width):
     for role in ("pronoun", "antecedent", "distractor"):
         box = page.locator(f'[data-element="words"] span[data-role="{role}"]').bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] < 200
+
+
+@pytest.mark.browser
+def test_what_the_view_does_not_follow_it_says(open_page):
+    page = open_page(coreference_view(known_record(), case_of()).to_html())
+    said = page.locator('[data-view="coreference"] .note:visible')
+    assert said.count() == 0
+    page.select_option('[data-element="instrument"] [name="weights"]', "renormalized")
+    assert said.inner_text() == (
+        "This view keeps to the raw weights, by which the case was scored, whatever is chosen "
+        "above."
+    )
+    page.locator('.word[data-label="saw"]').click()
+    assert said.inner_text().startswith(
+        "This view keeps to the pronoun “she” and its candidates and the raw weights"
+    )
+    page.select_option('[data-element="instrument"] [name="weights"]', "raw")
+    assert said.inner_text().startswith(
+        "This view keeps to the pronoun “she” and its candidates, by which"
+    )

@@ -213,3 +213,15 @@ def test_heads_that_are_not_there_are_refused(view):
     for wrong in (["L9H0"], [7], "L0H1,L0H9"):
         with pytest.raises(SelectionError):
             view(record_with_parts(), heads=wrong)
+
+
+@pytest.mark.browser
+def test_a_table_that_is_wider_than_the_window_says_that_it_goes_on(open_page):
+    page = open_page(steps_view(record_with_parts()).to_html(), width=640)
+    table = page.locator(".steps")
+    assert table.evaluate("one => one.scrollWidth > one.clientWidth")
+    assert table.get_attribute("data-more") == ""
+    table.evaluate("one => one.scrollTo({ left: one.scrollWidth })")
+    page.wait_for_selector(".steps:not([data-more])")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert table.get_attribute("data-more") is None

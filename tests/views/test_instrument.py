@@ -166,7 +166,9 @@ def test_heads_ranked_by_the_pair_are_those_of_pair_table(open_page, demo, recor
         cells = rows.nth(number).inner_text().split("\t")
         assert cells[0] == f"L{row.layer}H{row.head}"
         numbers = [float(cell.replace("−", "-")) for cell in cells[1:]]
-        expected = (row.weight, row.others, row.difference, row.rank, row.without_special)
+        # A difference is that of the numbers that stand beside it.
+        difference = round(row.weight, 2) - round(row.others, 2)
+        expected = (row.weight, row.others, difference, row.rank, row.without_special)
         assert numbers == pytest.approx(expected, abs=0.0051)
     page.click('.ranked-pairs th >> text="difference"')
     first = rows.first.inner_text().split("\t")[0]
@@ -228,6 +230,27 @@ def test_all_that_is_said_of_a_pair_is_by_the_chosen_weights(open_page, demo, re
     cell = page.locator('[data-view="model"] .cell[data-layer="3"][data-head="1"]')
     assert cell.get_attribute("aria-label").endswith(share)
     assert page.locator('[data-view="model"] .detail-facts td').first.inner_text() == share
+
+
+def test_what_takes_all_heads_together_has_one_number_for_each_layer(open_page, demo, record):
+    page = open_page(demo)
+    page.click(".ranked-pairs summary")
+    page.select_option('[data-element="instrument"] [name="weights"]', "rollout")
+    assert page.locator(f"{STRIP} .strip-cell:visible").count() == record.num_layers
+    assert page.inner_text(".strip-together") == "all heads together"
+    rows = [text.split("\t") for text in page.locator(".ranked-pairs tbody tr").all_inner_texts()]
+    assert sorted(row[0] for row in rows) == [f"L{layer}" for layer in record.layers]
+    assert page.inner_text(".ranked-pairs summary").startswith("All 6 layers ranked")
+    weights = {row[0]: row[1] for row in rows}
+    for layer in record.layers:
+        cell = page.locator(f'{STRIP} [data-layer="{layer}"][data-head="0"]')
+        assert cell.get_attribute("title") == f"L{layer}, all heads: {weights[f'L{layer}']}"
+    # A layer is chosen; which head was, stays.
+    page.click(f'{STRIP} [data-layer="5"][data-head="0"]')
+    assert selection(page).startswith("L5H1.")
+    page.select_option('[data-element="instrument"] [name="weights"]', "raw")
+    assert page.locator(f"{STRIP} .strip-cell:visible").count() == 72
+    assert page.locator(".ranked-pairs tbody tr").count() == 72
 
 
 @pytest.mark.parametrize("view", [head_view, model_view, heatmap_view])

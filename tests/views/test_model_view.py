@@ -177,6 +177,22 @@ def test_the_grid_can_be_saved(open_page):
         page.locator('[data-view="model"] [name="export-svg"]').click()
     text = Path(waiting.value.path()).read_text(encoding="utf-8")
     assert all(name in text for name in ("L0", "L1", "H0", "H2"))
+    assert text.count('class="shapelayer') > 0 and "shape-group" in text
+
+
+@pytest.mark.browser
+def test_the_head_beside_the_maps_names_every_token_of_a_sentence(open_page):
+    for count in (12, 18):
+        text = " ".join(f"word{number}" for number in range(count))
+        page = open_page(model_view(record_of(text)).to_html(), width=1440)
+        page.click('[data-view="model"] .cell[data-layer="1"][data-head="2"]')
+        for side, size in (("query", "height"), ("key", "width")):
+            labels = page.locator(f'[data-view="model"] .detail .matrix-labels.{side}')
+            assert labels.locator(".token").count() == count + 1
+            end = labels.bounding_box()
+            last = labels.locator(".token").last.bounding_box()
+            start = "y" if side == "query" else "x"
+            assert last[start] + last[size] <= end[start] + end[size] + 1
 
 
 def test_the_table_of_patterns_is_the_functions_own():

@@ -1,7 +1,7 @@
 // One case of a set: its text with what a head gives each candidate, and what other heads do.
 import { PLACES, piecesOf, verdictOf } from "./case-list.js";
 import { element, headName, quoted } from "./dom.js";
-import { decimal, listed, signed, whole } from "./numbers.js";
+import { decimal, listed, signed, whole, writtenDifference } from "./numbers.js";
 import { sortableTable } from "./tables.js";
 
 /** Who gives weight to whom, by the direction that is scored. */
@@ -71,12 +71,12 @@ export function caseText(list, openWhole) {
 }
 
 function headRow(list, index, [layer, head, way], place) {
-  const { antecedent, distractor, difference, credit } = list.facts(index, place);
+  const { antecedent, distractor, credit } = list.facts(index, place);
   const cells = [
     list.style.directions[way],
     decimal(antecedent, PLACES),
     decimal(distractor, PLACES),
-    signed(difference, PLACES),
+    signed(writtenDifference(antecedent, distractor, PLACES), PLACES),
     verdictOf(credit) || "–",
   ];
   return element("tr", {}, [

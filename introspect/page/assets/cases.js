@@ -9,7 +9,7 @@ import { goToItem } from "./chapters.js";
 import { choice } from "./controls.js";
 import { announce, element, headName, labeled } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
-import { decimal, signed, whole } from "./numbers.js";
+import { decimal, signed, whole, writtenDifference } from "./numbers.js";
 import { selectionOf } from "./selection.js";
 import { csvCell } from "./tables.js";
 
@@ -173,7 +173,7 @@ function linked(list, owner) {
 
 function cellsOf(list, index) {
   const one = list.cases[index];
-  const { antecedent, distractor, difference, credit } = list.facts(index);
+  const { antecedent, distractor, credit } = list.facts(index);
   const name = element("button", { type: "button", class: "plain" }, list.names[index]);
   const isolated = (words) => element("bdi", { title: words }, words);
   return [
@@ -183,7 +183,7 @@ function cellsOf(list, index) {
     isolated(list.phrases(index, true)),
     decimal(antecedent, PLACES),
     decimal(distractor, PLACES),
-    signed(difference, PLACES),
+    signed(writtenDifference(antecedent, distractor, PLACES), PLACES),
     verdictOf(credit) || "–",
   ];
 }

@@ -46,7 +46,10 @@ function pairOf({ record, query, key, weights, granularity }) {
     const { groups, groupOf } = groupsOf(sequence, granularity);
     return { tokens: groups[groupOf[token]], label: labelOf(sequence, token, granularity) };
   });
-  const facts = pairFacts(sharesBy(record, weights), sources.tokens, targets.tokens);
-  const fact = (row, head) => facts[row * record.numHeads + head];
+  const shares = sharesBy(record, weights);
+  const facts = pairFacts(shares, sources.tokens, targets.tokens);
+  const { numHeads } = shares.pattern;
+  // Of all heads together every head says the same.
+  const fact = (row, head) => facts[row * numHeads + Math.min(head, numHeads - 1)];
   return { labels: [sources.label, targets.label], facts, fact };
 }

@@ -1,6 +1,6 @@
 // One query token's row in both records: a table with bars.
 import { element, figure, shortened } from "./dom.js";
-import { signed } from "./numbers.js";
+import { signed, writtenDifference } from "./numbers.js";
 
 /** One row in both: for each key paired bars, the two weights and their difference. */
 export function rowTable(keys, names) {
@@ -55,8 +55,10 @@ function rowLine(keys, place) {
     const isThere = [0, 1].map((side) => query[side] !== null && keys.index(place, side) !== null);
     isThere.push(isThere[0] && isThere[1]);
     cells.forEach((cell, number) => {
-      const text =
-        number === 2 && !Number.isNaN(values[2]) ? signed(values[2]) : figure(values[number]);
+      const isChange = number === 2 && !Number.isNaN(values[2]);
+      const text = isChange
+        ? signed(writtenDifference(values[1], values[0]))
+        : figure(values[number]);
       cell.textContent = isThere[number] ? text : "–";
     });
     cells[2].classList.toggle("strong", Math.abs(values[2]) >= 0.05);

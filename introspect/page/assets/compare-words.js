@@ -1,7 +1,7 @@
 // What the compare view says of what is pointed at.
 import { LONGEST_NAME } from "./compare-state.js";
 import { figure, quoted } from "./dom.js";
-import { listed, signed } from "./numbers.js";
+import { listed, signed, writtenDifference } from "./numbers.js";
 
 const NAMED = 3;
 const LONGEST_LIST = 150;
@@ -37,7 +37,9 @@ export class CompareWords {
         this.state.queries.index(query, side) !== null && this.state.keys.index(key, side) !== null;
       return `${this.state.shortNames[side]} ${isThere ? figure(value) : "–"}`;
     });
-    const difference = Number.isNaN(change) ? "no difference to state" : signed(change);
+    const difference = Number.isNaN(change)
+      ? "no difference to state"
+      : signed(writtenDifference(b, a));
     return `${pair}: ${left}, ${right}, difference ${difference} (${this.state.headWords()}).`;
   }
 

@@ -20,6 +20,8 @@ import { onTheme, themed } from "./theme.js";
 const GAP = 28;
 // As many maps in a row as leave room for the label of each token.
 const LEAST_CELL = 14;
+// The colors of the difference reach at least so far.
+const LEAST_SCALE = 0.05;
 const LARGEST_CELL = 22;
 
 /** Build the view in its section. */
@@ -311,11 +313,12 @@ class CompareView {
     this.showLegend(size.factor);
   }
 
-  /** A and B share one scale; that of the difference is as wide to both sides. */
+  /** A and B share one scale; that of the difference reaches as far to both sides as it changes. */
   rangesOf(grids) {
     const isWhole = this.state.scale === "one";
     const most = isWhole ? 1 : Math.max(largestOf(grids[0]), largestOf(grids[1])) || 1;
-    const change = isWhole ? 1 : largestOf(grids[2]) || 1;
+    // Few changes come near 1; the smallest, which say nothing, keep little color.
+    const change = Math.max(largestOf(grids[2]), LEAST_SCALE);
     return [
       [0, most],
       [0, most],
@@ -331,7 +334,11 @@ class CompareView {
     const hatched = this.grids.some(hasMissing)
       ? "Hatched: a token that one of the two does not have, or a missing weight."
       : "";
-    const notes = [poolingWords(factor), hatched].filter(Boolean).join(" ");
+    const reach =
+      ranges[2][1] > LEAST_SCALE
+        ? `The colors of the difference reach to ±${change}, the largest here.`
+        : `The colors of the difference reach to ±${change}.`;
+    const notes = [reach, poolingWords(factor), hatched].filter(Boolean).join(" ");
     this.legend.replaceChildren(
       element("div", { class: "compare-scales" }, [
         scaleLegend(style.scale, "weight 0", text(ranges[0][1])),

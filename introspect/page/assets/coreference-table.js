@@ -1,6 +1,6 @@
 // The heads of a case by preference, as a table.
 import { element, headName } from "./dom.js";
-import { decimal } from "./numbers.js";
+import { decimal, writtenDifference } from "./numbers.js";
 import { walkWithArrows } from "./tokens.js";
 
 const ROWS_AT_FIRST = 10;
@@ -56,11 +56,17 @@ export function rankedTable(record, style, choose) {
       element("th", { scope: "row" }, button),
       element("td", {}, decimal(scores.antecedent[row][head])),
       element("td", {}, decimal(scores.distractor[row][head])),
-      element("td", {}, decimal(style.range[0] < 0 ? scores.preference[row][head] : null)),
+      element("td", {}, decimal(differenceOf(scores, row, head))),
       element("td", {}, credit === null ? "–" : String(credit)),
     ];
     const isChosen = row === state.row && head === state.head;
     return element("tr", { "aria-current": isChosen ? "true" : null }, cells);
   }
   return { root, show };
+}
+
+/** By how much more the antecedent gets, as the two numbers are written; null where one is missing. */
+function differenceOf({ antecedent, distractor }, row, head) {
+  const numbers = [antecedent[row][head], distractor[row][head]];
+  return numbers.includes(null) ? null : writtenDifference(...numbers);
 }

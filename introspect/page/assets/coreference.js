@@ -22,6 +22,7 @@ export function mountCoreferenceView(section, style, record) {
   const state = linkedState(readLink(section.id), first);
   const scores = () => style.directions[state.direction];
   const reading = element("p", { class: "reading strong", "aria-live": "polite" });
+  const apart = element("p", { class: "note", hidden: "" });
   const selection = selectionOf(record, { row: state.row, head: state.head });
   const grid = headGrid(
     record.layers,
@@ -50,6 +51,7 @@ export function mountCoreferenceView(section, style, record) {
       ),
     ]),
     reading,
+    apart,
     element("div", { class: "score-map" }, [element("h3", {}, mapTitle(style)), grid.root, legend]),
     table.root,
   );
@@ -65,6 +67,8 @@ export function mountCoreferenceView(section, style, record) {
 
   /** What was chosen elsewhere on the page. */
   function take({ row = state.row, head = state.head }) {
+    apart.textContent = apartWords(style, selection);
+    apart.hidden = apart.textContent === "";
     if (row === state.row && head === state.head) return;
     Object.assign(state, { row, head });
     update();
@@ -152,6 +156,20 @@ function sentenceOf(record, style, scores, { row, head, direction }) {
   }
   const verb = direction === "pronoun_to_candidate" ? "gives" : "gets";
   return `${name}: ${pronoun} ${verb} ${parts.join(", ")}.`;
+}
+
+/** What of the page's choice this view does not follow: it says how the case was scored. */
+function apartWords(style, { weights, query, key }) {
+  const isOf = (token, role) =>
+    token === null || style.words.some((word) => word.role === role && word.pieces.includes(token));
+  const isCase = isOf(query, "pronoun") && (isOf(key, "antecedent") || isOf(key, "distractor"));
+  if (isCase && weights === "raw") return "";
+  if (isCase) {
+    return "This view keeps to the raw weights, by which the case was scored, whatever is chosen above.";
+  }
+  return weights === "raw"
+    ? `This view keeps to the pronoun “${style.pronoun}” and its candidates, by which the case was scored, whatever is chosen above.`
+    : `This view keeps to the pronoun “${style.pronoun}” and its candidates and the raw weights, by which the case was scored, whatever is chosen above.`;
 }
 
 function describe(style, scores, row, head) {

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { readLink, writeLink } from "./link.js";
 import { factOf, linesOf, marksOf, nearest, neighbor, recolored } from "./marks.js";
+import { signMore } from "./more.js";
 import { onWidth } from "./plot.js";
 import { onTheme, theme } from "./theme.js";
 
@@ -33,7 +34,7 @@ export function mountDrawnView(section, style) {
   const layer = element("div", { class: "drawn-marks", role: "group", "aria-label": style.marks });
   const names = element("div", { class: "drawn-names", "aria-hidden": "true" });
   const field = element("div", { class: "drawn-field" }, [names, canvas, layer]);
-  const scroller = element("div", { class: "drawn-scroller" }, field);
+  const scroller = signMore(element("div", { class: "drawn-scroller" }, field));
   const facts = element("dl", { class: "drawn-facts" });
   const ranking = element("div", { class: "ranking" });
   section.append(

@@ -202,7 +202,7 @@ class EvolutionView {
       marker: { color: colorOf("accent"), size: 9 },
     };
     const margin = Math.max(last, 1) * 0.02;
-    draw(this.curve, [line, now], {
+    draw(this.curve, () => [line, now], {
       x: [-margin, last + margin],
       y: [low - pad, high + pad],
       width: Math.min(this.width, 560),

@@ -1,6 +1,7 @@
 // What is seen as a file: SVG for print, PNG at three times the screen's resolution.
 import { announce, element, escaped } from "./dom.js";
 import { fileName, smallPrint } from "./export-words.js";
+import { drawWaiting } from "./plot.js";
 import { colorOf } from "./theme.js";
 
 /** Pixels of a PNG for each of the screen. */
@@ -45,6 +46,8 @@ export function saveButtons(prefix, label, make) {
     const attributes = { type: "button", class: "plain", name: `${prefix}-${format}` };
     const button = element("button", { ...attributes, "aria-label": `Save as ${words}` }, words);
     button.addEventListener("click", async () => {
+      // A picture off the screen may still be as it was before the last choice.
+      drawWaiting();
       said.textContent = offer(await make(format));
     });
     return button;

@@ -30,6 +30,7 @@ export class FlowCanvas {
       this.picture,
     ]);
     this.root.style.setProperty("--flow-head", `${HEAD}px`);
+    this.font = `${LETTERS}px ${getComputedStyle(document.body).fontFamily}`;
   }
 
   /** Take other edges, in groups of one width each. */
@@ -63,7 +64,6 @@ export class FlowCanvas {
     this.picture.style.height = `${this.height}px`;
     this.pen = this.picture.getContext("2d");
     this.pen.setTransform(scale, 0, 0, scale, 0, 0);
-    this.font = `${LETTERS}px ${getComputedStyle(document.body).fontFamily}`;
   }
 
   lineWidth(step) {

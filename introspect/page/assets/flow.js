@@ -10,7 +10,7 @@ import { FlowLabels, rowsOf } from "./flow-rows.js";
 import { readLink, writeLink } from "./link.js";
 import { counted, percent, whole } from "./numbers.js";
 import { NormPattern } from "./patterns.js";
-import { onWidth } from "./plot.js";
+import { onWidth, whenOnScreen } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { groupsOf } from "./shares.js";
 import { onTheme } from "./theme.js";
@@ -29,6 +29,8 @@ const MANY = 100;
 const MOST_HEADS = 6;
 const LEAST_PART = 0.01;
 const MOST_LISTED = 12;
+const TWO_QUESTIONS =
+  "“Shares by” says how much of itself a token takes from each token in a layer, for these paths; “Weights”, at the top, what one word gives another in a head.";
 
 /** Build the view in its section. */
 export async function mountFlowView(section, style, record) {
@@ -72,6 +74,9 @@ class FlowView {
         element("summary", {}, "What comes from other tokens"),
         this.list,
       ]),
+      Object.keys(record.methods).length > 0
+        ? element("p", { class: "note" }, TWO_QUESTIONS)
+        : null,
       style.note ? element("p", { class: "note" }, style.note) : null,
     ];
     section.append(...parts.filter(Boolean));
@@ -189,6 +194,12 @@ class FlowView {
   /** The rows anew: which tokens are touched, how wide the page is. */
   place() {
     if (this.width === 0) return;
+    whenOnScreen(this.canvas.root, () => this.placeRows());
+    this.say();
+    this.listEdges();
+  }
+
+  placeRows() {
     const { record, edges, style, state } = this;
     const count = edges.countFrom(state.threshold);
     const rows = rowsOf(record.queryLen, edges.touched(count), style.readings.length > 0);
@@ -197,8 +208,6 @@ class FlowView {
     this.labels.count((token) => (isSum ? edges.amount(0, token) : null), isSum ? this.word : []);
     this.canvas.place(rows, this.width);
     this.draw();
-    this.say();
-    this.listEdges();
   }
 
   /** While the threshold is dragged the rows stay. */

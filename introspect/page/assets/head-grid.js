@@ -172,7 +172,7 @@ export function drawHeads(grid, trace, cellHeight) {
   const width = Math.floor(picture.parentElement.clientWidth);
   if (width === 0) return;
   const [numLayers, numHeads] = [trace.z.length, trace.z[0].length];
-  draw(picture, [trace], {
+  draw(picture, () => [trace], {
     x: [-0.5, numHeads - 0.5],
     y: [numLayers - 0.5, -0.5],
     width,

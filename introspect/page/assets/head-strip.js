@@ -45,6 +45,10 @@ export function headStrip({ layers, numHeads }, acts) {
     [...lines, columnNames(numHeads, size)],
   );
   grid.style.setProperty("--cell", `${size}px`);
+  grid.style.setProperty("--heads", String(numHeads));
+  const together = element("p", { class: "strip-together", hidden: "" }, "all heads together");
+  grid.append(together);
+  let isByLayer = false;
   let entered = null;
 
   const placeOf = (cell) => [Number(cell.dataset.row), Number(cell.dataset.head)];
@@ -59,8 +63,17 @@ export function headStrip({ layers, numHeads }, acts) {
   /** Mark the chosen head. */
   function mark(row, head) {
     grid.querySelector('[aria-selected="true"]')?.setAttribute("aria-selected", "false");
-    cells[row][head].setAttribute("aria-selected", "true");
-    enterAt(cells[row][head]);
+    const cell = cells[row][isByLayer ? 0 : head];
+    cell.setAttribute("aria-selected", "true");
+    enterAt(cell);
+  }
+
+  /** Show one square for each layer, where what is shown takes all heads together. */
+  function layByLayer(is) {
+    isByLayer = is;
+    grid.toggleAttribute("data-whole", is);
+    together.hidden = !is;
+    grid.setAttribute("aria-label", is ? "All layers, heads together" : "All heads");
   }
 
   /**
@@ -70,12 +83,14 @@ export function headStrip({ layers, numHeads }, acts) {
    */
   function color(strength, say) {
     cells.forEach((line, row) => {
-      line.forEach((cell, head) => {
+      const shown = isByLayer ? line.slice(0, 1) : line;
+      shown.forEach((cell, head) => {
         const value = strength(row, head);
         const size = Math.round(100 * Math.sqrt(Math.min(Math.abs(value || 0), 1)));
         cell.style.setProperty("--strength", `${size}%`);
         cell.dataset.sign = Number.isNaN(value) ? "none" : value < 0 ? "below" : "above";
-        const name = `${headName(layers[row], head)}: ${say(row, head)}`;
+        const own = isByLayer ? `L${layers[row]}, all heads` : headName(layers[row], head);
+        const name = `${own}: ${say(row, head)}`;
         cell.setAttribute("aria-label", name);
         cell.title = name;
       });
@@ -95,7 +110,7 @@ export function headStrip({ layers, numHeads }, acts) {
   grid.addEventListener("keydown", (event) => {
     const cell = cellAt(event);
     const [down, right] = ARROWS[event.key] ?? [0, 0];
-    if (!cell || (!down && !right)) return;
+    if (!cell || (!down && !right) || (isByLayer && right)) return;
     event.preventDefault();
     event.stopPropagation();
     const [row, head] = placeOf(cell);
@@ -104,7 +119,7 @@ export function headStrip({ layers, numHeads }, acts) {
     next.focus();
     acts.choose(...placeOf(next));
   });
-  return { root: grid, mark, color };
+  return { root: grid, mark, color, layByLayer };
 }
 
 function columnNames(numHeads, size) {

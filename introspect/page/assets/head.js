@@ -12,6 +12,7 @@ import { COMBINATIONS, FILTERS, HeadState, weightsOf } from "./head-state.js";
 import { barsWidth, layOut, markFound, showNumbers, tokenSides } from "./head-tokens.js";
 import { readLink, writeLink } from "./link.js";
 import { bringToMiddle, fitMap, inSight, minimap } from "./minimap.js";
+import { signMore } from "./more.js";
 import { whole } from "./numbers.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
@@ -174,9 +175,9 @@ class HeadView {
       element("div", { class: "controls" }, this.controls()),
       this.chips.root,
       this.caption,
-      isHorizontal ? element("div", { class: "scroller", tabindex: 0 }, canvas) : canvas,
+      isHorizontal ? signMore(element("div", { class: "scroller", tabindex: 0 }, canvas)) : canvas,
     );
-    this.search(this.sought);
+    this.markFound();
     // What the lines are drawn over tells their width, and whether the view is seen at all.
     onWidth(isHorizontal ? canvas : this.lines, (now) => {
       this.width = now;
@@ -311,9 +312,13 @@ class HeadView {
 
   search(sought) {
     this.sought = sought;
-    const count = markFound(this.sides, sought);
+    this.markFound();
     if (Object.values(this.sides).some(({ isLong }) => isLong)) this.update();
-    this.foundOutput.textContent = sought.trim() === "" ? "" : `${whole(count)} found`;
+  }
+
+  markFound() {
+    const count = markFound(this.sides, this.sought);
+    this.foundOutput.textContent = this.sought.trim() === "" ? "" : `${whole(count)} found`;
   }
 
   /** Arrows change layer and head, Escape lets go of every token. */
@@ -410,6 +415,13 @@ class HeadView {
       const own = rows.length * rowHeight;
       list.style.setProperty("--stick", `min(8px, calc(100vh - ${own + 8}px))`);
     }
+    const view = { x: [0, this.width], y: [height, 0], width: this.width, height };
+    draw(this.lines, () => this.linesDown(), view);
+    this.showMap(height);
+  }
+
+  linesDown() {
+    const { rowHeight } = this.style;
     this.offsets = { query: this.offset("query"), key: this.offset("key") };
     const places = (side) =>
       new Map(
@@ -417,15 +429,8 @@ class HeadView {
           token === undefined ? [] : [[token, this.offsets[side] + (row + 0.5) * rowHeight]],
         ),
       );
-    const traces = lineTraces(
-      this.state,
-      this.style,
-      { query: places("query"), key: places("key") },
-      this.width,
-      { isHorizontal: false },
-    );
-    draw(this.lines, traces, { x: [0, this.width], y: [height, 0], width: this.width, height });
-    this.showMap(height);
+    const ends = { query: places("query"), key: places("key") };
+    return lineTraces(this.state, this.style, ends, this.width, { isHorizontal: false });
   }
 
   /** A long text has a map: one that is folded, or higher than some windows. */
@@ -463,6 +468,12 @@ class HeadView {
   }
 
   drawAcross() {
+    const width = this.lines.parentElement.scrollWidth;
+    const height = HORIZONTAL_BREADTH;
+    draw(this.lines, () => this.linesAcross(), { x: [0, width], y: [height, 0], width, height });
+  }
+
+  linesAcross() {
     const places = (side) =>
       new Map(
         this.sides[side].shown.map((index) => {
@@ -470,16 +481,8 @@ class HeadView {
           return [index, item.offsetLeft + item.offsetWidth / 2];
         }),
       );
-    const traces = lineTraces(
-      this.state,
-      this.style,
-      { query: places("query"), key: places("key") },
-      HORIZONTAL_BREADTH,
-      { isHorizontal: true },
-    );
-    const width = this.lines.parentElement.scrollWidth;
-    const height = HORIZONTAL_BREADTH;
-    draw(this.lines, traces, { x: [0, width], y: [height, 0], width, height });
+    const ends = { query: places("query"), key: places("key") };
+    return lineTraces(this.state, this.style, ends, HORIZONTAL_BREADTH, { isHorizontal: true });
   }
 
   /** What is seen, in a sentence. */

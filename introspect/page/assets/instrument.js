@@ -10,7 +10,7 @@ import { bringAllIn, listMap, mapped } from "./minimap.js";
 import { signed } from "./numbers.js";
 import { largestOf } from "./patterns.js";
 import { beforeFrame, onWidth } from "./plot.js";
-import { rankedPairs } from "./ranked-pairs.js";
+import { factWords, rankedPairs } from "./ranked-pairs.js";
 import { RENORMALIZED, selectionOf } from "./selection.js";
 import { pictureButtons, sentencePicture } from "./sentence-picture.js";
 import { isUnbounded, isWhole, loadMethods, weighingsOf, wholeWords } from "./weighings.js";
@@ -50,12 +50,14 @@ class Instrument {
       point: (side, token) => this.point(side === null ? null : { side, token }),
     });
     this.strip = headStrip(record, {
-      choose: (row, head) => this.change({ row, head }),
+      choose: (row, head) => this.change(this.isByLayer ? { row } : { row, head }),
       point: (row, head) => this.pointHead(row === null ? null : [row, head]),
     });
     this.reading = element("p", { class: "live", "aria-live": "polite" });
     this.legend = element("p", { class: "strip-legend" });
-    this.ranked = rankedPairs(record, (row, head) => this.change({ row, head }));
+    this.ranked = rankedPairs(record, (row, head) =>
+      this.change(isWhole(record, selection.weights) ? { row } : { row, head }),
+    );
     this.frame = element("div", { class: "instrument-text" }, [this.words.root, this.reading]);
     this.map = listMap({
       list: this.words.root,
@@ -232,7 +234,7 @@ class Instrument {
     const { selection } = this;
     if (isOtherPair) {
       this.colorHeads();
-      this.ranked.show(chosenPair(selection));
+      this.ranked.show(chosenPair(selection), selection.weights);
     }
     this.strip.mark(selection.row, selection.head);
     this.ranked.mark(selection.row, selection.head);
@@ -306,7 +308,7 @@ class Instrument {
 
   /** What is seen, in a sentence. */
   sentence({ row, head, groups, shares, own, isColumn, isPair }) {
-    const { record, selection } = this;
+    const { record } = this;
     const name = this.nameOf(row, head);
     if (!record.holds(row, head)) return `${name} is not in this page.`;
     if (groups.length === 0) return `${name}. Choose a word to see what it attends to.`;
@@ -323,7 +325,7 @@ class Instrument {
       .map((number) => `${quoted(words[number].dataset.label)} ${figure(shares[number])}`);
     if (most.length === 0) return `${name}: nothing to read for ${subject}.`;
     const what = isColumn ? `${subject} gets most from` : `${subject} ${verb} most to`;
-    const of = selection.weights === "raw" ? "" : ` (${this.weightsLabel()})`;
+    const of = this.isNamed ? "" : ` (${this.weightsLabel()})`;
     return `${name}: ${what} ${most.join(", then ")}${inMean}${of}.`;
   }
 
@@ -335,10 +337,16 @@ class Instrument {
     const given = `${name}: ${subject} ${verb} ${label} ${figure(shares[target])}${inMean}`;
     const fact = chosenPair(selection)?.fact(row, head);
     const isPlain = selection.weights === "raw" && selection.pins.length === 0;
-    if (!isPlain) return `${given} (${this.weightsLabel()}).`;
+    if (!isPlain) return this.isNamed ? `${given}.` : `${given} (${this.weightsLabel()}).`;
     if (!fact || Number.isNaN(fact.others)) return `${given}.`;
     const others = fact.numOthers === 1 ? "the other word gives it" : "the other words give it";
     return `${given}; ${others} ${figure(fact.others)}.`;
+  }
+
+  /** Whether a sentence need not add by which weights it is: by the usual, or its name says it. */
+  get isNamed() {
+    const { record, selection } = this;
+    return selection.weights === "raw" || isWhole(record, selection.weights);
   }
 
   /** Model, head and weights, for a picture that is seen without its page. */
@@ -354,19 +362,26 @@ class Instrument {
     return known.find(([name]) => name === weights)?.[1] ?? "raw";
   }
 
+  /** Whether the strip has one number for each layer. */
+  get isByLayer() {
+    const isGiven = this.style.measures.some(({ name }) => name === this.measure);
+    return !isGiven && isWhole(this.record, this.selection.weights);
+  }
+
   colorHeads() {
     const given = this.style.measures.find(({ name }) => name === this.measure);
+    this.strip.layByLayer(this.isByLayer);
+    this.strip.mark(this.selection.row, this.selection.head);
     if (given) {
       this.colorByGiven(given);
       return;
     }
     const pair = chosenPair(this.selection);
     const of = (row, head) => pair?.fact(row, head)[this.measure] ?? Number.NaN;
-    const write = this.measure === "difference" ? signed : figure;
     const scale = this.scale;
     this.strip.color(
       (row, head) => of(row, head) / scale,
-      (row, head) => write(of(row, head)),
+      (row, head) => (pair ? factWords(pair.fact(row, head), this.measure) : figure(Number.NaN)),
     );
     if (!pair) {
       this.legend.textContent = "Choose a second word to color the heads.";

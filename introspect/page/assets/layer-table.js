@@ -114,7 +114,7 @@ export class LayerTable {
     if (!this.isWritten) strip.setAttribute("role", "cell");
     strip.append(...cells);
     const root = element("div", { class: "layer-line", role: "row" }, [head, strip]);
-    return { root, strip, cells, index };
+    return { root, strip, cells, index, texts: [], inks: [] };
   }
 
   leftOutLine() {
@@ -152,21 +152,26 @@ export class LayerTable {
     this.fill(this.rest, values, null);
   }
 
-  fill({ strip, cells, index }, values, color) {
+  fill({ strip, cells, index, texts, inks }, values, color) {
     const shown = color ? stripBackground(values, color) : "none";
     strip.style.backgroundImage = color ? `${shown}, var(--layer-missing)` : shown;
     if (cells.length === 0) strip.setAttribute("aria-label", this.said(values));
     cells.forEach((cell, row) => {
       const value = values[row];
       const isMissing = Number.isNaN(value);
-      cell.textContent = isMissing ? "–" : figure(value);
-      if (isMissing) cell.setAttribute("aria-label", "missing");
-      else cell.removeAttribute("aria-label");
-      cell.classList.toggle("strong", index !== null && this.bests[row] === index);
       // As it is written, so that equal figures look equal.
       const written = Math.round((100 * value) / this.largest) / 100;
       const isQuiet = !color || isMissing || written < SMALL;
-      cell.style.color = isQuiet ? "" : inkOn(color(value));
+      const text = isMissing ? "–" : figure(value);
+      // Most of a table stays what it is, and is not laid out anew.
+      if (texts[row] !== text) {
+        texts[row] = cell.textContent = text;
+        if (isMissing) cell.setAttribute("aria-label", "missing");
+        else cell.removeAttribute("aria-label");
+      }
+      const ink = isQuiet ? "" : inkOn(color(value));
+      if (inks[row] !== ink) inks[row] = cell.style.color = ink;
+      cell.classList.toggle("strong", index !== null && this.bests[row] === index);
     });
   }
 

@@ -10,7 +10,8 @@ import { LayerTable } from "./layer-table.js";
 import { LayerWords } from "./layer-words.js";
 import { readLink, writeLink } from "./link.js";
 import { bringAllIn, listMap, mapped } from "./minimap.js";
-import { beforeFrame, onWidth } from "./plot.js";
+import { signMore } from "./more.js";
+import { beforeFrame, onWidth, whenOnScreen } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { onTheme } from "./theme.js";
 import { tokenColumn, walkWithArrows } from "./tokens.js";
@@ -41,7 +42,7 @@ class LayerView {
     const { section, style } = this;
     this.text = element("div", { class: "layer-text" });
     this.reading = element("p", { class: "reading", "aria-live": "polite" });
-    this.place = element("div", { class: "layer-scroller" }, this.table.root);
+    this.place = signMore(element("div", { class: "layer-scroller" }, this.table.root));
     this.map = listMap({
       list: this.table.root,
       frame: this.place,
@@ -210,12 +211,7 @@ class LayerView {
     this.bests = this.values.map((line) => largestPlace(line, state.shown));
     const largest = Math.max(0, ...this.bests.map((best, row) => this.values[row][best] ?? 0));
     this.largest = state.isToLargest ? largest || 1 : 1;
-    this.table.show(this.values, this.bests, this.largest);
-    this.map.draw();
-    const { leftOut } = state;
-    if (leftOut.length > 0) {
-      this.table.showRest(this.values.map((line, row) => numbers.share(row, leftOut, line)));
-    }
+    whenOnScreen(this.table.root, () => this.fillTable());
     this.words.take(this.values, this.bests);
     // What has no head, and what has no bound, leaves nothing to choose.
     this.headSelect.disabled = state.combine !== "one" || state.isWhole;
@@ -224,6 +220,16 @@ class LayerView {
     this.markText();
     this.showWords();
     this.point(null);
+  }
+
+  fillTable() {
+    const { state, numbers } = this;
+    const { leftOut } = state;
+    this.table.show(this.values, this.bests, this.largest);
+    this.map.draw();
+    if (leftOut.length > 0) {
+      this.table.showRest(this.values.map((line, row) => numbers.share(row, leftOut, line)));
+    }
   }
 
   /** The largest of a token's numbers over the layers, as a share of what is colored in full. */

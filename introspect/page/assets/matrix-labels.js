@@ -3,7 +3,8 @@ import { lengthOf } from "./block.js";
 import { element, figure } from "./dom.js";
 import { tokenButton, walkWithArrows } from "./tokens.js";
 
-const LABEL_HEIGHT = 14;
+const LABEL_HEIGHT = 11;
+const LARGEST_BREADTH = 28;
 const LEAST_ROOM = 52;
 /** How much room the labels of a side take, in pixels. */
 export const MOST_ROOM = 130;
@@ -40,7 +41,9 @@ export class MatrixLabels {
     this.root.dataset.shown = shown;
     const step = Math.ceil(LABEL_HEIGHT / cell);
     const buttons = [];
-    for (let position = range[0]; position <= range[1]; position += step) {
+    const hasRoom = (position) => (range[1] + 1 - position) * cell >= LABEL_HEIGHT - 0.5;
+    // The last one must not reach over the edge, where it would be cut.
+    for (let position = range[0]; position <= range[1] && hasRoom(position); position += step) {
       const button = this.label(position);
       if (button) buttons.push(button);
     }
@@ -102,11 +105,8 @@ export class MatrixLabels {
 
 function place(button, [first], cell, step) {
   const position = Number(button.dataset.position);
-  const inset = Math.max(0, (cell - LABEL_HEIGHT * 2) / 2);
+  const inset = Math.max(0, (cell - LARGEST_BREADTH) / 2);
   button.style.setProperty("--start", `${(position - first) * cell + inset}px`);
-  button.style.setProperty(
-    "--breadth",
-    `${Math.min(cell * Math.max(step, 1), LABEL_HEIGHT * 2)}px`,
-  );
+  button.style.setProperty("--breadth", `${Math.min(cell * Math.max(step, 1), LARGEST_BREADTH)}px`);
   button.style.fontSize = `${Math.min(14, Math.max(10, Math.min(cell * step, 28) - 3))}px`;
 }

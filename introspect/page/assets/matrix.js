@@ -4,6 +4,7 @@ import { ARROWS } from "./controls.js";
 import { element } from "./dom.js";
 import { gridTrace } from "./matrix-grid.js";
 import { MatrixLabels, MOST_ROOM } from "./matrix-labels.js";
+import { signMore } from "./more.js";
 import { draw } from "./plot.js";
 
 /**
@@ -54,7 +55,7 @@ export class MatrixPanel {
       element("span", {}, "query ↓"),
     ]);
     const parts = [corner, this.sides.key.root, this.sides.query.root, this.field];
-    this.root = element("div", { class: "matrix" }, parts);
+    this.root = signMore(element("div", { class: "matrix" }, parts));
     this.root.style.setProperty("--label-width", `${this.sides.query.room}px`);
     this.root.style.setProperty("--label-height", `${this.sides.key.room}px`);
   }
@@ -77,7 +78,7 @@ export class MatrixPanel {
     this.sides.query.show(block.query, cell);
     this.sides.key.show(block.key, cell);
     this.point(null);
-    draw(this.picture, [gridTrace(grid, { block, factor, range, colorscale })], {
+    draw(this.picture, () => [gridTrace(grid, { block, factor, range, colorscale })], {
       x: [block.key[0] - 0.5, block.key[1] + 0.5],
       y: [block.query[1] + 0.5, block.query[0] - 0.5],
       width: size("key"),

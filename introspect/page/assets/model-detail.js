@@ -4,6 +4,7 @@ import { rowOf } from "./heads.js";
 import { MatrixPanel } from "./matrix.js";
 import { cellSize, gridOf } from "./matrix-grid.js";
 import { onWidth } from "./plot.js";
+import { toldApart } from "./shares.js";
 import { themed } from "./theme.js";
 
 const LARGEST = 420;
@@ -66,7 +67,7 @@ export function headDetail(style, view, open) {
   }
 
   function cellWords(record, [query, key]) {
-    const names = [record.queries.labels[query], record.keys.labels[key]];
+    const names = [toldApart(record.queries, query), toldApart(record.keys, key)];
     const weight = record.weight(...shown, query, key);
     return `${names.map((name) => quoted(name, 16)).join(" → ")} ${figure(weight)}`;
   }
@@ -124,9 +125,9 @@ export function headDetail(style, view, open) {
 
 function pairItem(record, { query, key, weight }) {
   return element("li", {}, [
-    element("bdi", {}, shortened(record.queries.labels[query], 16)),
+    element("bdi", {}, shortened(toldApart(record.queries, query), 16)),
     " → ",
-    element("bdi", {}, shortened(record.keys.labels[key], 16)),
+    element("bdi", {}, shortened(toldApart(record.keys, key), 16)),
     element("span", { class: "weight" }, figure(weight)),
   ]);
 }

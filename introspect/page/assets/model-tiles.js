@@ -65,11 +65,15 @@ export class PatternTiles {
   }
 }
 
+/** How many cells a map takes with the gaps around it. */
+export function tileSize({ height, width }, gap) {
+  return { height: height + 2 * gap, width: width + 2 * gap };
+}
+
 /** All maps side by side with gaps between them, in the order of heads that is given. */
 export function joined(tiles, numLayers, gap, order) {
   const { numHeads } = tiles;
-  const height = tiles.height + 2 * gap;
-  const width = tiles.width + 2 * gap;
+  const { height, width } = tileSize(tiles, gap);
   const values = Array.from({ length: numLayers * height }, () =>
     new Array(numHeads * width).fill(null),
   );

@@ -9,10 +9,11 @@ import { openHead } from "./head.js";
 import { headGrid, scaleLegend } from "./head-grid.js";
 import { readLink, writeLink } from "./link.js";
 import { headDetail } from "./model-detail.js";
-import { joined, OwnTiles, PatternTiles, WholeTiles } from "./model-tiles.js";
+import { joined, OwnTiles, PatternTiles, tileSize, WholeTiles } from "./model-tiles.js";
 import { draw, onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
-import { onTheme, themed } from "./theme.js";
+import { toldApart } from "./shares.js";
+import { colorOf, onTheme, themed } from "./theme.js";
 import {
   fittingWeights,
   isUnbounded,
@@ -134,7 +135,7 @@ export async function mountModelView(section, style, record) {
   function drawMaps() {
     const { numHeads } = view.pattern;
     const order = view.order(state.sort);
-    const { values, height, width } = joined(view.tiles, record.numLayers, style.gap, order);
+    const { height, width } = tileSize(view.tiles, style.gap);
     if (available === 0) return;
     const most = Math.min(LARGEST_CELL, COMFORTABLE / Math.max(record.numLayers, numHeads));
     const fitting = Math.min((available - ROW_NAMES) / numHeads, Math.max(LARGE_CELL, most));
@@ -144,7 +145,11 @@ export async function mountModelView(section, style, record) {
     const cellHeight = Math.max(Math.round((cell * height) / width), LOWEST_CELL + name);
     grid.root.style.width = `${ROW_NAMES + cell * numHeads}px`;
     grid.root.style.setProperty("--cell-height", `${cellHeight}px`);
-    draw(grid.picture, [mapTrace(values, style, view.most)], {
+    const traces = () => {
+      const { values } = joined(view.tiles, record.numLayers, style.gap, order);
+      return [mapTrace(values, style, view.most)];
+    };
+    draw(grid.picture, traces, {
       x: [-0.5, numHeads * width - 0.5],
       y: [record.numLayers * height - 0.5, -0.5],
       width: cell * numHeads,
@@ -170,7 +175,7 @@ export async function mountModelView(section, style, record) {
   const both = element("div", { class: "map-and-detail" }, [place, detail.root]);
   const save = exportButtons(
     "model-view",
-    () => wholeFigure(view, state.sort),
+    () => wholeFigure(view, state.sort, state.head),
     () => ({ weights: weightsWords(record, view.weights) }),
   );
   section.append(
@@ -303,7 +308,7 @@ function mapTrace(values, style, most) {
 }
 
 /** The whole grid with its names, to be saved. */
-function wholeFigure(view, sort) {
+function wholeFigure(view, sort, chosen) {
   const { record, style, pattern } = view;
   const { numHeads } = pattern;
   const order = view.order(sort);
@@ -325,6 +330,7 @@ function wholeFigure(view, sort) {
     height: 70 + record.numLayers * 70,
     margin: { l: 50, r: 100, t: 40, b: 20 },
     annotations: names,
+    shapes: chosen ? [outline(chosen, order, { numHeads, width, height })] : [],
     xaxis: namesAxis(columns, heads.map(view.names.column), { ...visible, side: "top" }),
     yaxis: namesAxis(
       rows,
@@ -334,6 +340,22 @@ function wholeFigure(view, sort) {
   });
   const colorbar = colorBar("weight");
   return { data: [{ ...mapTrace(values, style, view.most), showscale: true, colorbar }], layout };
+}
+
+/** The frame of the chosen head, as on the page. */
+function outline([row, head], order, { numHeads, width, height }) {
+  const place = order
+    ? order.findIndex(([r, h]) => r === row && h === head)
+    : row * numHeads + Math.min(head, numHeads - 1);
+  const [line, column] = [Math.floor(place / numHeads), place % numHeads];
+  return {
+    type: "rect",
+    x0: column * width - 0.5,
+    x1: (column + 1) * width - 0.5,
+    y0: line * height - 0.5,
+    y1: (line + 1) * height - 0.5,
+    line: { color: colorOf("ink"), width: 2 },
+  };
 }
 
 /** For each head its strongest pairs of tokens that are not special; found when first asked for. */
@@ -365,7 +387,7 @@ function pairsOf(record, row, head) {
 
 function strongestText(record, pair) {
   if (!pair) return "no pair without special tokens";
-  const from = record.queries.labels[pair.query];
-  const to = record.keys.labels[pair.key];
+  const from = toldApart(record.queries, pair.query);
+  const to = toldApart(record.keys, pair.key);
   return `strongest between words, ${quoted(from)} to ${quoted(to)}, ${figure(pair.weight)}`;
 }

@@ -5,6 +5,7 @@ import { exportButtons } from "./exporting.js";
 import { columnHeadings, namesAxis, paperLayout, rowsAndOne } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { listMap, mapped } from "./minimap.js";
+import { signMore } from "./more.js";
 import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -70,7 +71,7 @@ export async function mountNeuronView(section, style, record) {
   section.append(
     element("div", { class: "controls" }, [...focus.controls, sort.root, save]),
     caption,
-    mapped(body, map),
+    mapped(signMore(body), map),
     note,
   );
   onWidth(places.keys, show);

@@ -18,6 +18,11 @@ export function signed(value, places = 2) {
   return value > 0 && /[^0.]/.test(text) ? `+${text}` : text;
 }
 
+/** By how much one number is more than another, as both are written beside it. */
+export function writtenDifference(value, other, places = 2) {
+  return Number(value.toFixed(places)) - Number(other.toFixed(places));
+}
+
 /** 1,024. */
 export function whole(value) {
   return decimal(value, 0);

@@ -18,8 +18,64 @@ const BARE_AXIS = {
   zeroline: false,
 };
 
-/** Draw traces that fill the element, with nothing around them. */
-export function draw(target, traces, { x, y, width, height, shapes = [] }) {
+// Pictures that wait, and which sections are on the screen; one never asked about counts as seen.
+const undrawn = new Map();
+const isAway = new WeakMap();
+const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act, 30));
+const screen = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) isAway.set(target, !isIntersecting);
+  drawWaiting((picture) => !isAway.get(sectionOf(picture)));
+});
+
+/**
+ * Draw a picture: now what is on the screen, and else when nothing is left to do, or it comes onto
+ * the screen, or everything is needed.
+ */
+export function whenOnScreen(target, act) {
+  const section = sectionOf(target);
+  if (!isAway.has(section)) {
+    isAway.set(section, false);
+    screen.observe(section);
+  }
+  const isPrinting = document.documentElement.classList.contains("printing");
+  if (isPrinting || !isAway.get(section)) {
+    undrawn.delete(target);
+    act();
+    return;
+  }
+  if (undrawn.size === 0) whenIdle(drawNext);
+  undrawn.set(target, act);
+}
+
+function sectionOf(target) {
+  return target.closest("section[data-view]") ?? target;
+}
+
+/** One after the other, so that a click in between need not wait for all. */
+function drawNext() {
+  const [first] = undrawn.keys();
+  drawWaiting((picture) => picture === first);
+  if (undrawn.size > 0) whenIdle(drawNext);
+}
+
+/** Draw what waits, if it is still there: all, or what is asked for. */
+export function drawWaiting(isWanted = () => true) {
+  for (const [picture, act] of undrawn) {
+    if (picture.isConnected && !isWanted(picture)) continue;
+    undrawn.delete(picture);
+    if (picture.isConnected) act();
+  }
+}
+
+/**
+ * Draw traces that fill the element, with nothing around them.
+ * @param {() => object[]} traces make them
+ */
+export function draw(target, traces, view) {
+  whenOnScreen(target, () => drawNow(target, traces(), view));
+}
+
+function drawNow(target, traces, { x, y, width, height, shapes = [] }) {
   const layout = {
     width,
     height,
@@ -32,7 +88,7 @@ export function draw(target, traces, { x, y, width, height, shapes = [] }) {
     yaxis: { ...BARE_AXIS, range: y },
     shapes,
   };
-  return window.Plotly.react(target, traces, layout, { staticPlot: true, displayModeBar: false });
+  window.Plotly.react(target, traces, layout, { staticPlot: true, displayModeBar: false });
 }
 
 const measurements = new Set();
@@ -70,6 +126,7 @@ export function onWidth(target, callback) {
 /** Measure at once: a page that is printed does not wait. */
 export function measureAll() {
   actNow();
+  drawWaiting();
   for (const one of measurements) {
     if (one.target.isConnected) one.measure();
     else measurements.delete(one);

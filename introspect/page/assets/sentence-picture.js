@@ -29,8 +29,10 @@ export function sentencePicture(root, lines) {
   const content = svgElement("g", { transform: `translate(${MARGIN} ${MARGIN})` });
   for (const word of root.querySelectorAll(".word")) content.append(...wordParts(word, frame));
   content.append(arcParts(root.querySelector(".word-arcs"), frame));
-  for (const cell of root.querySelectorAll(".strip-cell")) content.append(cellPart(cell, frame));
-  for (const name of root.querySelectorAll(".strip-name, .strip-columns span")) {
+  for (const cell of root.querySelectorAll(".strip-cell")) {
+    if (cell.offsetWidth > 0) content.append(cellPart(cell, frame));
+  }
+  for (const name of root.querySelectorAll(".strip-name, .strip-columns span, .strip-together")) {
     content.append(...textPart(name, frame));
   }
   picture.append(content, ...lines.map((line, number) => caption(line, base, number)));
@@ -38,7 +40,9 @@ export function sentencePicture(root, lines) {
 }
 
 function bottomOf(root, frame) {
-  const parts = [...root.querySelectorAll(".word, .word small, .strip-cell, .strip-columns")];
+  const parts = [
+    ...root.querySelectorAll(".word, .word small, .strip-cell, .strip-columns, .strip-together"),
+  ];
   return Math.max(...parts.map((part) => part.getBoundingClientRect().bottom)) - frame.top;
 }
 

@@ -18,12 +18,40 @@ export function groupsOf(sequence, granularity) {
   return { groups, groupOf };
 }
 
-/** What a token is called: by word its word, a special token by its own name. */
+/** What a token is called: by word its word, as the text spells it; a special token its own name. */
 export function labelOf(sequence, token, granularity) {
   const word = sequence.words[token];
-  return granularity === "word" && word !== null
-    ? sequence.wordTexts[word]
-    : sequence.labels[token];
+  const isWord = word !== null && (granularity === "word" || isWholeWord(sequence, token));
+  return isWord ? sequence.wordTexts[word] : sequence.labels[token];
+}
+
+/** Whether a token is all of its word, which a model without capitals spells otherwise. */
+function isWholeWord({ words, wordTexts, labels }, token) {
+  const word = words[token];
+  const isAlone = words.every((other, index) => other !== word || index === token);
+  return isAlone && wordTexts[word].toLowerCase() === labels[token].toLowerCase();
+}
+
+const told = new WeakMap();
+
+/** A token's label, told apart from others: an unknown one by its word, a repeated one by its number. */
+export function toldApart(sequence, token) {
+  if (!told.has(sequence)) told.set(sequence, distinctLabels(sequence));
+  return told.get(sequence)[token];
+}
+
+function distinctLabels({ labels, words, wordTexts, unknown, groups }) {
+  const named = labels.map((label, token) => {
+    // Of a pattern by word the labels are the words.
+    const word = groups ? null : (words?.[token] ?? null);
+    return unknown[token] && word !== null ? `${label} ${wordTexts[word]}` : label;
+  });
+  const counts = new Map();
+  const numbers = named.map((name) => {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    return counts.get(name);
+  });
+  return named.map((name, token) => (counts.get(name) > 1 ? `${name}#${numbers[token]}` : name));
 }
 
 /** The share that some tokens, taken as one word, give each group of keys. */
@@ -116,11 +144,11 @@ export class Shares {
  * @param {number[]} sources the tokens of the query
  * @param {number[]} targets the tokens of the key
  * @returns {{row: number, head: number, weight: number, others: number, numOthers: number,
- *   difference: number, rank: number, withoutSpecial: number}[]} in the order of heads; NaN where
- *   there is no such number
+ *   difference: number, rank: number, withoutSpecial: number}[]} in the order of heads, or of layers
+ *   where a method takes all heads together; NaN where there is no such number
  */
 export function pairFacts(shares, sources, targets) {
-  const { record, isSelf } = shares;
+  const { record, isSelf, pattern } = shares;
   const mention = isSelf ? targets.filter((target) => !sources.includes(target)) : targets;
   const taken = new Set(isSelf ? [...sources, ...targets] : sources);
   // The others are words, by whatever the text is read.
@@ -140,7 +168,7 @@ export function pairFacts(shares, sources, targets) {
       group.every((query) => mention.every((key) => record.canSee(row, query, key)));
     const seeing = others.filter(sees);
     const isSeen = sources.some((query) => mention.some((key) => record.canSee(row, query, key)));
-    for (let head = 0; head < record.numHeads; head += 1) {
+    for (let head = 0; head < pattern.numHeads; head += 1) {
       const share = (group, keyTokens) => shares.of(row, head, group, keyTokens);
       const hidden = mention.length === 0 || !isSeen;
       const weight = hidden ? Number.NaN : share(sources, mention);

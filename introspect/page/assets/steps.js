@@ -4,6 +4,7 @@ import { exportButtons } from "./exporting.js";
 import { columnHeadings, namesAxis, paperLayout, rowsAndOne } from "./figures.js";
 import { Focus, fillNumbers, keyNames, stepColumn } from "./focal.js";
 import { listMap, mapped } from "./minimap.js";
+import { signMore } from "./more.js";
 import { quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { drawStrips, largestOf, stripPlace, stripTrace } from "./strips.js";
@@ -53,7 +54,7 @@ export async function mountStepsView(section, style, record) {
   ]);
   const map = keyMap();
   const controls = element("div", { class: "controls" }, [...focus.controls, save]);
-  section.append(controls, caption, mapped(body, map));
+  section.append(controls, caption, mapped(signMore(body), map));
   onWidth(places.values, show);
   onTheme(show);
   focus.mark();

@@ -94,7 +94,7 @@ export function drawStrips(place, vectors, { largest, scale, rowHeight }) {
   const height = vectors.length * rowHeight;
   place.style.height = `${height}px`;
   if (width === 0 || columns === 0) return;
-  draw(place.firstElementChild, [stripTrace(vectors, largest, scale)], {
+  draw(place.firstElementChild, () => [stripTrace(vectors, largest, scale)], {
     x: [-0.5, columns - 0.5],
     y: [vectors.length - 0.5, -0.5],
     width,

@@ -1,9 +1,11 @@
 // Light and dark: by the reader's setting, until the reader says otherwise.
 import { element } from "./dom.js";
 import { readLink, writeLink } from "./link.js";
+import { drawWaiting } from "./plot.js";
 
 const SYSTEM = window.matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
+const known = new Map();
 let isPrinting = false;
 const probe = element("i", { class: "unseen", "aria-hidden": "true" });
 
@@ -20,9 +22,13 @@ export function themed(pair) {
 
 /** A color of the style sheet, such as "ink", as a drawing must be given it. */
 export function colorOf(name) {
-  if (!probe.isConnected) document.body.append(probe);
-  probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
+  // To ask for a style makes the browser work out all that has changed on the page.
+  if (!known.has(name)) {
+    if (!probe.isConnected) document.body.append(probe);
+    probe.style.color = `var(--${name})`;
+    known.set(name, getComputedStyle(probe).color);
+  }
+  return known.get(name);
 }
 
 /** A color, "#rrggbb" or "rgb(…)", with an opacity. */
@@ -39,7 +45,10 @@ export function onTheme(callback) {
 }
 
 function changed() {
+  known.clear();
   for (const callback of listeners) callback();
+  // A page of two themes at once would be seen as it scrolls.
+  drawWaiting();
 }
 
 function set(name) {

@@ -1,9 +1,10 @@
 // The sentence: a text as wrapped words, each with what the chosen word gives it.
 import { arcLayer, drawArcs } from "./arcs.js";
 import { element, figure, runsLeft } from "./dom.js";
-import { decimal } from "./numbers.js";
+import { decimal, whole } from "./numbers.js";
 import { beforeFrame, onWidth } from "./plot.js";
 import { groupsOf, labelOf } from "./shares.js";
+import { linesOf, rowsOfNumbers } from "./word-lines.js";
 import { lineMoves } from "./words-walk.js";
 
 // Smaller shares have no number and no arc: their tints are all but white.
@@ -12,15 +13,16 @@ const LEAST_WRITTEN = 0.02;
 const FEW_LINES = 3;
 const MOST_ARCS = 5;
 
-// A comma or a full stop is narrower than its number, which would touch that of the word before it.
-const MARK = /^\p{P}$/u;
+// Longer words may have to be cut, and need lines of their own.
+const LONGEST_BOUND = 20;
 
-/** How much room a text leaves its lines: less, the longer it is. */
+/** How much room a text leaves its lines, and rows of numbers below each: less, the longer it is. */
 const SIZES = [
   [40, "short"],
   [160, "long"],
   [Number.POSITIVE_INFINITY, "dense"],
 ];
+const ROWS = { short: 2, long: 2, dense: 1 };
 
 /**
  * The text of a record: one block, or two where the words that attend are not those attended to.
@@ -39,6 +41,8 @@ export function sentenceWords(record, style, acts) {
     "aria-label": "The text. Choose the word that attends, then the word attended to.",
   });
   const arcs = arcLayer();
+  const crowded = element("p", { class: "note words-note", hidden: "" });
+  let lines = null;
   let sides = {};
   let shown = null;
 
@@ -52,7 +56,8 @@ export function sentenceWords(record, style, acts) {
     const blocks = isSelf
       ? [key.root]
       : [side("Attends", query.root), side("Attended to", key.root)];
-    root.replaceChildren(...blocks, arcs);
+    root.replaceChildren(...blocks, crowded, arcs);
+    lines = null;
     enterAt(query.words[0]);
   }
 
@@ -65,7 +70,7 @@ export function sentenceWords(record, style, acts) {
       const share = shares[number];
       const strength = Number.isNaN(share) ? 0 : Math.sqrt(Math.max(share, 0) / scale);
       word.style.setProperty("--tint", Math.min(strength, 1).toFixed(3));
-      const isWritten = share >= LEAST_WRITTEN * scale && !chosen.includes(number);
+      const isWritten = share >= LEAST_WRITTEN * scale;
       word.lastChild.textContent = isWritten ? decimal(share) : "";
       if (isSettled) word.setAttribute("aria-label", nameOf(word, share, state));
     });
@@ -84,9 +89,13 @@ export function sentenceWords(record, style, acts) {
     return `${parts.join(", ")}: ${verb} ${figure(share)}`;
   }
 
-  /** The arcs of what is shown, where the words now stand. */
+  /** Numbers below the words, and arcs between them, where the words now stand. */
   function connect() {
     if (!shown || root.clientWidth === 0) return;
+    const frame = root.getBoundingClientRect();
+    // Of a choice the words stay where they are.
+    lines ??= linesOf([...root.querySelectorAll(".word, .label")], frame);
+    placeNumbers(frame);
     const { shares, side: counted, chosen, key, scale } = shown;
     const { words } = sides[counted];
     const own = isSelf ? words : sides[counted === "key" ? "query" : "key"].words;
@@ -102,7 +111,34 @@ export function sentenceWords(record, style, acts) {
       role: words[number].dataset.role ?? (number === key ? "key" : "other"),
     }));
     const origin = own[chosen[0]];
-    drawArcs(arcs, origin ?? root, origin ? ends : []);
+    if (origin) drawArcs(arcs, lines, origin, ends);
+    else arcs.replaceChildren();
+  }
+
+  /** Numbers of narrow words stand in two rows; where both are full, a word keeps its own to itself. */
+  function placeNumbers(frame) {
+    const { words } = sides[shown.side];
+    const written = new Set(words.filter((word) => word.lastChild.textContent !== ""));
+    const most = ROWS[root.dataset.size];
+    const placed = lines.map(({ boxes }) => numbersOf(boxes, written, frame));
+    const rows = placed.map((numbers) => rowsOfNumbers(numbers, most));
+    let without = 0;
+    lines.forEach((line, place) => {
+      line.numbers = [];
+      for (const box of line.boxes) box.number = null;
+      placed[place].forEach(({ box, left, right, height, top }, number) => {
+        const row = rows[place][number];
+        setRow(box.part, row);
+        if (row === -1) without += 1;
+        else {
+          const bottom = top + (row + 1) * height;
+          box.number = { left, right, bottom };
+          line.numbers.push(box.number);
+        }
+      });
+    });
+    crowded.hidden = without === 0;
+    crowded.textContent = without === 0 ? "" : crowdedWords(without);
   }
 
   function lineHeight() {
@@ -148,8 +184,38 @@ export function sentenceWords(record, style, acts) {
     event.stopPropagation();
     next.focus();
   });
-  onWidth(root, connect);
+  onWidth(root, () => {
+    lines = null;
+    connect();
+  });
   return { root, build, show, sides: () => sides, arcs };
+}
+
+/** Where the numbers of a line stand, each in the first row. */
+function numbersOf(boxes, written, frame) {
+  const seen = new Set();
+  const own = boxes.filter(({ part }) => written.has(part) && !seen.has(part) && seen.add(part));
+  return own
+    .map((box) => {
+      const { left, right, height } = box.part.lastChild.getBoundingClientRect();
+      return { box, left: left - frame.left, right: right - frame.left, height, top: box.bottom };
+    })
+    .sort((a, b) => a.left - b.left);
+}
+
+/** In which row its number stands; in none, it is still the word's own. */
+function setRow(word, row) {
+  const number = word.lastChild;
+  const isNone = row === -1;
+  number.style.setProperty("--row", String(Math.max(row, 0)));
+  number.classList.toggle("unseen-number", isNone);
+  word.title = isNone ? number.textContent : "";
+}
+
+function crowdedWords(count) {
+  return count === 1
+    ? "One number has no room below its word; rest the pointer on the word to read it."
+    : `${whole(count)} numbers have no room below their words; rest the pointer on a word to read its own.`;
 }
 
 /** A side of a text, with its name. */
@@ -166,14 +232,31 @@ function textOf(sequence, name, granularity, roles) {
     const [first] = group;
     const word = wordOf(sequence, group, number, { name, granularity, roles });
     const own = sequence.sequences[first];
+    const last = lines.at(-1)?.lastChild;
     if (number === 0 || (own !== null && text !== null && own !== text)) {
-      lines.push(element("p", { class: "words-line", dir: directionOf(sequence, own) }));
-    } else if (!sequence.glued[first]) lines.at(-1).append(" ");
+      lines.push(element("p", { class: "words-line", dir: directionOf(sequence, own) }, word));
+    } else if (isBound(last, word)) {
+      bind(last, word);
+    } else {
+      lines.at(-1).append(...(sequence.glued[first] ? [word] : [" ", word]));
+    }
     text = own ?? text;
-    lines.at(-1).append(word);
     return word;
   });
   return { root: element("div", { class: "words-text" }, lines), words, groups, groupOf, sequence };
+}
+
+/** Whether two parts of a line stay together: a special token alone on a line would look like text. */
+function isBound(last, word) {
+  const parts = [last, word];
+  const isShort = parts.every(({ textContent }) => textContent.length <= LONGEST_BOUND);
+  return isShort && parts.some((part) => part.matches("[data-kind]"));
+}
+
+function bind(last, word) {
+  const bound = element("span", { class: "words-bound" });
+  last.replaceWith(bound);
+  bound.append(last, " ", word);
 }
 
 /** Which way a text runs: as its first letter does; the names of special tokens say nothing. */
@@ -201,7 +284,6 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     "data-role": role,
     "data-kind": isSpecial ? "special token" : null,
     "data-unknown": isUnknown ? "true" : null,
-    "data-mark": MARK.test(label) ? "true" : null,
     "aria-pressed": "false",
   });
   // Words of one language keep their order in the other's line; pieces of words stand apart.

@@ -163,7 +163,7 @@ def _pointing_claims(text: CaseText, case: CorefCase) -> Iterator[Claim]:
     pointing = [each for each in ranked if each.points]
     everywhere = [each for each in ranked if _is_everywhere(each)]
     if not pointing:
-        yield from _rows("no-points", _none_points(case, ranked[0]), ranked[:1])
+        yield from _none_claims(text, case, ranked[0])
     for each in pointing[:1]:
         more = len(pointing) - 1
         sentence = _one_points(case, each, more)
@@ -181,6 +181,25 @@ def _pointing_claims(text: CaseText, case: CorefCase) -> Iterator[Claim]:
         astray = [each for each in towards.ranked() if each.points and each.head not in named]
         sentence = _listing(astray, "points", "point", f"to {phrase} instead")
         yield from _rows("points-instead", sentence, astray, to=case.phrase(span))
+
+
+def _none_claims(text: CaseText, case: CorefCase, best: PointingHead) -> Iterator[Claim]:
+    """Yield what the strongest head gives the antecedent, and the distractor that gets most."""
+    rivals = [
+        (each, span)
+        for span, towards in text.pointing_elsewhere.items()
+        for each in towards.ranked()
+        if each.head == best.head
+    ]
+    sentence = _none_points(case, best)
+    if not rivals:
+        yield from _rows("no-points", sentence, [best])
+        return
+    rival, span = max(rivals, key=lambda pair: pair[0].share)
+    sentence = f"{sentence} To {quoted(case, span)} it gives {decimal(rival.share)}."
+    yield from _rows("no-points", sentence, [best])
+    subject = f"{rival.head} to {case.phrase(span)}"
+    yield Claim(kind="no-points", subject=subject, sentence=sentence, estimate=rival.share)
 
 
 def _is_everywhere(each: PointingHead) -> bool:

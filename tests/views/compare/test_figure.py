@@ -87,7 +87,9 @@ def test_the_figure_has_a_and_b_and_their_difference():
                 missing([x, y, y - x]), abs=1e-7
             )
     figure = view.figure
-    assert [trace.zmin for trace in figure.data] == [0, 0, -1]
+    largest = max(abs(value) for line in difference for value in line if not math.isnan(value or 0))
+    assert [trace.zmin for trace in figure.data] == [0, 0, pytest.approx(-largest)]
+    assert [trace.zmax for trace in figure.data] == [1, 1, pytest.approx(largest)]
     assert list(figure.layout.yaxis.ticktext) == ["[CLS]", "Ann", "was", "", "", "too", "tired"]
     assert list(figure.layout.xaxis3.ticktext)[3] == "really"
     assert "L1H2" in figure.layout.xaxis.title.text

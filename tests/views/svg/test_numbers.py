@@ -92,7 +92,8 @@ def test_a_missing_weight_is_an_empty_cell():
 def test_the_three_maps_of_a_comparison_stand_side_by_side():
     view = compare_view(record_of(), record_of(seed=1), layer=0, head=1)
     root = parsed(view.to_svg())
-    scales = ((SEQUENTIAL, 0, 1), (SEQUENTIAL, 0, 1), (DIVERGING, -1, 1))
+    reach = float(view.patterns()[2].abs().max())
+    scales = ((SEQUENTIAL, 0, 1), (SEQUENTIAL, 0, 1), (DIVERGING, -reach, reach))
     for number, pattern, scale in zip(("", "2", "3"), view.patterns(), scales, strict=True):
         assert_map(root, pattern, *scale, axes=(f"x{number}", f"y{number}"))
 
