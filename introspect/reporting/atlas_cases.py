@@ -182,8 +182,8 @@ class AtlasCases:
         sentence = (
             f"{percent(row.part)} of the attention of *{head}* outside special tokens goes from a "
             f"pronoun to a possible antecedent{percent_ends(row.part_ci_low, row.part_ci_high)}; "
-            f"even attention: {percent(row.part_even)}, all heads: {percent(row.part_mean_of_heads)}. "
-            f"In the {percent(row.pronoun_rows)} of its rows that start at such a pronoun it is "
+            f"even attention: {percent(row.part_even)}, all heads: "
+            f"{percent(row.part_mean_of_heads)}. In the {percent(row.pronoun_rows)} of its rows that start at such a pronoun it is "
             f"{percent(row.coverage)}{percent_ends(row.coverage_ci_low, row.coverage_ci_high)}; "
             f"even attention: {percent(row.coverage_even)}, all heads: "
             f"{percent(row.coverage_mean_of_heads)}."
