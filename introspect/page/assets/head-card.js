@@ -23,7 +23,7 @@ export function mountHeadCardView(section, style) {
     ...(style.coreference.length ? titled("Coreference", sentences(style.coreference)) : []),
     ...titled("Rules", rulesTable(style)),
     ...titled("Jobs", jobs(style.modes)),
-    ...(style.writes.sentences.length ? titled("What it writes", writes(style.writes)) : []),
+    ...(style.writes.entries.length ? titled("What it writes", writes(style.writes)) : []),
     ...titled("Distributions over all rows", distributions(style.distributions)),
     ...titled("Vocabulary entries", tokensTable(style.tokens)),
     ...(style.map ? titled("Queries and keys", queryKeyMap(style.map)) : []),
