@@ -421,5 +421,10 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "accuracy on the cases, pronoun to candidate": "案例上的准确率，代词到候选",
         "share from pronouns to possible antecedents": "代词给可能先行词的份额",
         "share of divisions that choose it": "选中它的划分所占的份额",
+        "share over which it copies": "复制所胜过的份额",
+        "★ chosen on the cases": "★ 由案例选中",
+        "{}, chosen on the cases": "{}，由案例选中",
+        "What it writes": "写入内容",
+        "Entries that it adds most to, in logits:": "其增加最多的条目（logit）：",
     }
 )
