@@ -102,6 +102,14 @@ class Captured:
     visible: PartByKind = field(default_factory=dict)
     modules: Mapping[str, list[str]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        kinds = [
+            f"{kind} {len(layers)} × {tuple(layers[0].shape)}"
+            for kind, layers in self.attentions.items()
+            if layers
+        ]
+        return f"<{type(self).__name__}: {'; '.join(kinds)}, by {self.certificate.route}>"
+
 
 def certificate_of(
     module: nn.Module,

@@ -421,6 +421,7 @@ def test_layers_heads_and_kinds_are_chosen() -> None:
     module, texts = stack(Causal), ids()
     whole = ix.capture(module, texts).attentions["self"]
     chosen = ix.capture(module, texts, layers=[1], heads=[3, 0])
+    assert repr(chosen) == "<Captured: self 1 × (3, 2, 6, 6), by torch's own attention functions>"
     assert chosen.layers == {"self": [1]}
     assert chosen.modules == {"self": ["blocks.1"]}
     assert difference(chosen.attentions["self"][0], whole[1][:, [3, 0]]) == 0
