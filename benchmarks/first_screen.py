@@ -16,7 +16,7 @@ LONGER = (
 )
 GAP = (
     "Kathleen first appears when Theresa visits her in a prison in London. Theresa says that she "
-    "has been there for years, that her own mother, Marian, used to send letters until the winter of "
+    "has been there for years, that her own mother, Marian, used to send letters until winter "
     "1949, and that nobody ever knew why they stopped, though Kathleen believed that she had moved."
 )
 #: Each text with its pronoun and its antecedent.
