@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -16,6 +17,7 @@ from introspect.interventions import Ablation
 from introspect.models import Model, VisionModel, hush, load, load_text, state_of_model
 from introspect.records import AttentionRecord, Kind
 from introspect.reporting import head_report, lens_report, report
+from introspect.studies.atlas import Atlas
 from introspect.studies.causal import (
     BeforeAfter,
     CausalStudy,
@@ -45,8 +47,9 @@ _COMMAND = "introspect app"
 
 # The state of the files of each model when it was last asked for.
 _states: dict[str, Any] = {}
-# The models that were loaded by somebody.
+# The models that were loaded by somebody, and the folders of atlases that were opened.
 _ready: set[str] = set()
+_open: set[str] = set()
 
 
 def is_ready(name: str) -> bool:
@@ -332,3 +335,29 @@ def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation:
     """
     study = coreference_study(model_named(name), [subject], truncation=truncation)
     return report(study, command=_COMMAND).html
+
+
+# An atlas
+
+
+def is_open(folder: str) -> bool:
+    """Return whether somebody has opened the atlas in a folder before."""
+    return folder in _open
+
+
+def atlas_in(folder: str) -> Atlas:
+    """Return the atlas in a folder, read anew when it was made anew.
+
+    Raises:
+        OutputError: the folder holds none, or one that is not finished.
+    """
+    summary = Path(folder) / "summary.json"
+    state = summary.stat().st_mtime_ns if summary.exists() else None
+    atlas = _opened(folder, state)
+    _open.add(folder)
+    return atlas
+
+
+@st.cache_resource(max_entries=_MODELS, show_spinner="Opening the atlas …")
+def _opened(folder: str, state: int | None) -> Atlas:
+    return Atlas.open(folder)

@@ -300,6 +300,27 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Other text": "另一段文本",
         "Other model: alias, hub id or folder": "另一个模型：别名、hub 模型名或文件夹",
         "Compare view": "比较视图",
+        # An atlas
+        "An atlas": "图谱",
+        "What every head does on a whole corpus, from the folder of an atlas.": (
+            "打开一个图谱文件夹，查看每个头在整个语料上的行为。"
+        ),
+        "Folder of an atlas": "图谱文件夹",
+        "Open this folder": "打开此文件夹",
+        "Type the folder of an atlas. To make one: `introspect atlas FILE --out DIR`.": (
+            "请输入图谱所在的文件夹。生成图谱：`introspect atlas FILE --out DIR`。"
+        ),
+        "One head": "单个头",
+        "Search in examples": "搜索示例",
+        "The atlas keeps no page for this head.": "此图谱没有该头的页面。",
+        "Token that attends": "关注的词元",
+        "Token that it attends to": "被关注的词元",
+        "Smallest weight": "最小权重",
+        "{shown} of {found} kept examples, the largest weight first.": (
+            "显示 {shown} / {found} 个保留的示例，权重从大到小。"
+        ),
+        "weight": "权重",
+        "kept as": "保留方式",
         # A set of cases
         "One case per line: **JSON lines** (`text`, `pronoun`, `candidates`), or a "
         "**table** (csv, tsv, xlsx) with the columns `text`, `pronoun`, `antecedent` and "

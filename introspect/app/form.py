@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import streamlit as st
@@ -41,8 +41,8 @@ class Place(Protocol):
 _OTHER = "another …"
 _EXAMPLE_WIDTH = 34
 _MODEL, _ENTRY, _DRAWN = "asked model", "asked entry", "drawn model"
-# Names of models that were typed in this session, not only found in its address.
-_TYPED = "typed models"
+# Names that were typed in this session, each with its field, not only found in its address.
+_TYPED = "typed names"
 # More words than these get a box of their own that scrolls.
 _MANY = 60
 
@@ -163,22 +163,44 @@ def typed_name(key: str, label: str) -> str | None:
     Raises:
         ModelError: the name is from the address alone.
     """
+    return typed(
+        key,
+        label,
+        is_known=is_ready,
+        offer=say("Load this model"),
+        refusal="The model {name!r} is named by the address alone and is not loaded. Press “Load "
+        "this model” if you trust it, or choose another.",
+    )
+
+
+def typed(
+    key: str, label: str, *, is_known: Callable[[str], bool], offer: str, refusal: str
+) -> str | None:
+    """Draw a field for what this machine is to load; return ``None`` while it is empty.
+
+    Whoever made a link may not choose that: what only the address names needs a press of a button.
+
+    Args:
+        key: the key of the field.
+        label: its label, in the language of the app.
+        is_known: whether somebody has loaded something of this name before.
+        offer: the words on the button.
+        refusal: what is said until it is pressed, with a place for the name.
+
+    Raises:
+        ModelError: the name is from the address alone.
+    """
 
     def note() -> None:
-        typed = st.session_state.setdefault(_TYPED, set())
-        typed.add(st.session_state[key].strip())
+        names = st.session_state.setdefault(_TYPED, set())
+        names.add((key, st.session_state[key].strip()))
 
-    typed = st.text_input(label, on_change=note, **kept(key))
-    name = str(typed or "").strip()
+    name = str(st.text_input(label, on_change=note, **kept(key)) or "").strip()
     if not name:
         return None
-    # Whoever made a link may not choose what this machine loads.
-    if name not in st.session_state.get(_TYPED, ()) and not is_ready(name):
-        st.button(say("Load this model"), on_click=note)
-        raise ModelError(
-            f"The model {name!r} is named by the address alone and is not loaded. Press “Load "
-            "this model” if you trust it, or choose another."
-        )
+    if (key, name) not in st.session_state.get(_TYPED, ()) and not is_known(name):
+        st.button(offer, on_click=note)
+        raise ModelError(refusal.format(name=name))
     return name
 
 

@@ -44,6 +44,23 @@
     history.replaceState(history.state, "", `${outer.pathname}${outer.search}#${selection}`);
   }).observe(root, { attributes: true, attributeFilter: ["data-selection"] });
 
+  // Pages of an atlas link to each other as files of a folder; here each is a part of the app.
+  const HEAD = /(?:^|\/)(L\d{1,9}H\d{1,9})\.html$/;
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]")?.getAttribute("href") ?? "";
+    const [, card] = link.match(HEAD) ?? [];
+    if (!card && link !== "../index.html") return;
+    event.preventDefault();
+    const address = new URL(window.parent.location.href);
+    address.searchParams.delete("part");
+    address.searchParams.delete("card");
+    if (card) address.searchParams.set("card", card);
+    // The frame may not lead its parent elsewhere; a link of the parent may.
+    const way = window.parent.document.createElement("a");
+    way.href = address;
+    way.click();
+  });
+
   // Translate labels and sentences: what stands for {} in one stands there in the other too. Words
   // of the text, and what is in tables, are left alone.
   const words = JSON.parse(document.getElementById("app-words").textContent);
@@ -59,7 +76,7 @@
     "option, label, summary, button, h1, h2, h3, output, caption, p.lead, p.live, p.reading, " +
     "p.strip-together, p.notice, p.note, p.legend, p.total, p.strip-legend, p.matrix-note, p.detail-cell, p.label, " +
     ".scale-words, .matrix-corner, .layer-corner, span.label, thead th, .detail-facts th, dt, " +
-    ".controls > *";
+    ".controls > *, figcaption, .map-name, .atlas-said a, .head-nav a";
   const LEFT_ALONE =
     "[data-word-index], [data-token-index], select[name=token] *, td, tbody th, pre, bdi, h1.unseen";
   // Headings of rows that are no tokens.

@@ -36,6 +36,27 @@ def token_table(sequence: TokenSequence) -> pd.DataFrame:
     )
 
 
+def example_table(examples: pd.DataFrame, texts: pd.DataFrame) -> pd.DataFrame:
+    """Build a table of examples of an atlas, each with its head, tokens, weight and text.
+
+    Args:
+        examples: rows of ``Atlas.examples``.
+        texts: ``Atlas.texts``.
+    """
+    text_of = texts.set_index("text_id")["text"]
+    heads = zip(examples["layer"], examples["head"], strict=True)
+    return pd.DataFrame(
+        {
+            "head": [str(Head(int(layer), int(head))) for layer, head in heads],
+            "query": [visible(token) for token in examples["query"]],
+            "key": [visible(token) for token in examples["key"]],
+            "weight": examples["weight"].to_numpy(),
+            "set": examples["set"].to_numpy(),
+            "text": [visible(text) for text in examples["text_id"].map(text_of)],
+        }
+    )
+
+
 def weight_table(record: AttentionRecord, layer: int, head: int) -> pd.DataFrame:
     """Build a table of one head's weights: a row for each query, a column for each key.
 

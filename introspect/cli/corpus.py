@@ -66,6 +66,10 @@ def atlas(
     delimiter: Delimiter = None,
     heading: Heading = None,
     layers: Layers = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="The kind of attention: that of what the model reads, such as encoder."),
+    ] = None,
     long: Long = "reject",
     engine: Engine = "serial",
     batch_size: BatchSize = None,
@@ -102,6 +106,7 @@ def atlas(
         examples=examples,
         heads=heads,
         cases=cases,
+        kind=kind,
         engine=engine,  # type: ignore[arg-type]  # checked there
         layers=layer_numbers(layers),
         long=long,  # type: ignore[arg-type]

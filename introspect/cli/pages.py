@@ -12,12 +12,14 @@ import typer
 
 from introspect.cli.shared import (
     AllowPickle,
+    AtlasFolder,
     ModelName,
     Strict,
     Text,
     TextPair,
     Truncation,
     ViewFile,
+    atlas_in,
     command_line,
     head_names,
     load,
@@ -71,10 +73,7 @@ def report(
     ] = None,
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
-    atlas: Annotated[
-        Path | None,
-        typer.Option(help="The folder of an atlas of the model: say what else its heads do."),
-    ] = None,
+    atlas: AtlasFolder = None,
     truncation: Truncation = False,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
@@ -88,9 +87,9 @@ def report(
         subject = ix.CorefCase.from_words(
             text, pronoun=pronoun, antecedent=antecedent, distractors=distractor or ()
         )
+    known = atlas_in(atlas, out.parent)
     loaded = load(model, allow_pickle=allow_pickle, strict=strict)
     study = ix.coreference_study(loaded, [subject], truncation=truncation)
-    known = None if atlas is None else ix.Atlas.open(atlas, seen_from=out.parent)
     result = ix.report(study, atlas=known, command=command_line())
     path = result.save(out)
     show_notices(result.notices)

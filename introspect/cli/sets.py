@@ -12,6 +12,7 @@ import typer
 from introspect.cli.shared import (
     Actors,
     AllowPickle,
+    AtlasFolder,
     BatchSize,
     Column,
     Columns,
@@ -28,6 +29,7 @@ from introspect.cli.shared import (
     RayAddress,
     Strict,
     Threads,
+    atlas_in,
     command_line,
     end_with_rejects,
     files_read,
@@ -185,6 +187,7 @@ def probe(
     seed: Annotated[
         int, typer.Option(help="Random seed for folds, resampling and permutations.")
     ] = 0,
+    atlas: AtlasFolder = None,
     overwrite: Overwrite = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
@@ -245,6 +248,7 @@ def probe(
         ray=RayOptions(actors, ray_address),
         overwrite=overwrite,
         options=Options(seed=seed),
+        atlas=atlas_in(atlas),
         command=command_line(),
         progress=True,
     )

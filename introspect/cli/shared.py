@@ -73,6 +73,10 @@ Actors = Annotated[int | None, typer.Option(help="Number of Ray actors.")]
 RayAddress = Annotated[
     str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
 ]
+AtlasFolder = Annotated[
+    Path | None,
+    typer.Option(help="The folder of an atlas of the model: say what else its heads do."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite an earlier run.")]
 AllowPickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Load pickled weights too: only files you trust.")
@@ -134,7 +138,9 @@ def folder_out(kind: str, way: Way) -> Claim:
 def files_read(arguments: dict[str, Any]) -> list[str | Path]:
     """Return what a command reads, as far as its arguments name files."""
     named = (arguments.get(name) for name in ("file", "reference", "texts"))
-    return [*(place for place in named if place is not None), *arguments.get("files", ())]
+    atlas = arguments.get("atlas")
+    pages = [] if atlas is None else [*atlas.glob("*.html"), *atlas.glob("*/*.html")]
+    return [*(place for place in named if place is not None), *arguments.get("files", ()), *pages]
 
 
 def layer_numbers(given: str | None) -> list[int] | None:
@@ -281,6 +287,13 @@ def named_columns(given: Sequence[str] | None) -> dict[str, list[str]]:
                 )
             columns.setdefault(role, []).append(name)
     return columns
+
+
+def atlas_in(folder: Path | None, seen_from: Path | None = None) -> Any:
+    """Return the atlas in a folder, with links that start from where a page is saved."""
+    import introspect as ix
+
+    return None if folder is None else ix.Atlas.open(folder, seen_from=seen_from)
 
 
 def end_with_rejects(number: int, folder: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from introspect.cli.shared import (
     AllowPickle,
+    AtlasFolder,
     Column,
     Columns,
     Delimiter,
@@ -20,7 +21,9 @@ from introspect.cli.shared import (
     Strict,
     Text,
     ViewFile,
+    atlas_in,
     command_line,
+    end_with_rejects,
     folder_out,
     inputs_of,
     load,
@@ -74,6 +77,7 @@ def causal(
     delimiter: Delimiter = None,
     heading: Heading = None,
     seed: Annotated[int, typer.Option(help="Random seed for intervals and samples.")] = 0,
+    atlas: AtlasFolder = None,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
@@ -102,6 +106,7 @@ def causal(
         limit=limit,
         seed=seed,
         also_read=[] if reference is None else [reference],
+        atlas=atlas_in(atlas),
         overwrite=overwrite,
         command=command_line(),
         progress=True,
@@ -109,15 +114,7 @@ def causal(
     show_notices(result.report.notices)
     typer.echo(result.report.finding)
     typer.echo(out / "report.html")
-    if result.rejects:
-        from introspect.text import counted
-
-        rejects = out / "rejects.jsonl"
-        typer.echo(
-            f"introspect: notice: {counted(len(result.rejects), 'row')} rejected, see {rejects}",
-            err=True,
-        )
-        raise typer.Exit(3)
+    end_with_rejects(len(result.rejects), out)
 
 
 @writing(view_out)
@@ -226,6 +223,7 @@ def heads(
         bool, typer.Option("--no-importance", help="With --texts: leave out the loss.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Random seed for the tokens and the intervals.")] = 0,
+    atlas: AtlasFolder = None,
     overwrite: Overwrite = False,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
@@ -263,6 +261,7 @@ def heads(
         read=read,
         inputs=[] if texts is None else [texts],
         options=options,
+        atlas=atlas_in(atlas),
         overwrite=overwrite,
         command=command_line(),
         progress=True,
@@ -298,6 +297,7 @@ def lens(
         str | None, typer.Option(help="What an encoder-decoder writes; its tokens are read.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
+    atlas: AtlasFolder = None,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
 ) -> None:
@@ -306,6 +306,7 @@ def lens(
     from introspect.models import hush
     from introspect.studies.causal import load_to_ask
 
+    known = atlas_in(atlas, out.parent)
     hush()
     loaded = with_notes(load_to_ask(model, allow_pickle=allow_pickle, strict=strict))
     if not loaded.has_unembedding:
@@ -323,7 +324,7 @@ def lens(
         top=top,
         target=target,
     )
-    result = ix.lens_report(study, command=command_line())
+    result = ix.lens_report(study, command=command_line(), atlas=known)
     path = result.save(out)
     show_notices(result.notices)
     typer.echo(result.finding)

@@ -3,6 +3,7 @@ from .atlas import AtlasFindings as AtlasFindings
 from .atlas import atlas_index as atlas_index
 from .atlas import head_pages as head_pages
 from .atlas_cases import AtlasCases as AtlasCases
+from .atlas_links import check_atlas as check_atlas
 from .atlas_writes import AtlasWrites as AtlasWrites
 from .causal import causal_report as causal_report
 from .causal import first_record as first_record

@@ -110,10 +110,6 @@ class AtlasFindings:
         found = rejected_notices(self.num_rejected)
         if self.cases is not None:
             found += rejected_notices(self.cases.num_rejected, "case", "cases_rejects.jsonl")
-        asked = self.sums.sums.n.sum((0, 1, 2))
-        for (_, rule), n in zip(self.sums.rules.items(), asked.tolist(), strict=True):
-            if not n and not rule.needs:
-                found.append(f"No row of these texts has a choice by one rule: {rule.name}.")
         return found
 
 
@@ -213,6 +209,17 @@ def _by_rule(named: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return sorted(groups, key=lambda each: (-len(each[1]), each[0]))
 
 
+def _without_rows(findings: AtlasFindings) -> list[str]:
+    """Say by which rules no row has a choice, if there are any."""
+    asked = findings.sums.sums.n.sum((0, 1, 2)).tolist()
+    rules = zip(findings.sums.rules.values(), asked, strict=True)
+    if not (names := [rule.name for rule, n in rules if not n and not rule.needs]):
+        return []
+    return [
+        f"By {counted(len(names), 'rule')} no row of these texts has a choice: {listed(names)}."
+    ]
+
+
 def _method(findings: AtlasFindings) -> list[str]:
     half = "Half of the texts, by their hashes, find a rule for each head; the other half check it."
     return [
@@ -224,6 +231,7 @@ def _method(findings: AtlasFindings) -> list[str]:
         "and another key; for the rule about special tokens, all weight. Even attention divides "
         "the same weight evenly among the tokens that the mask lets a row see. Intervals are over "
         "blocks of texts.",
+        *_without_rows(findings),
         *([COUNTED] if findings.cases else []),
         *findings.writes.method,
     ]
@@ -330,7 +338,7 @@ def _head_page(
         Section(
             "head-card",
             f"What {head} does",
-            f"On {counted(findings.sums.num_texts, 'text')} of {findings.name}.",
+            f"In {model}, on {counted(findings.sums.num_texts, 'text')} of {findings.name}.",
             _card_state(findings, head, tables, of_all),
         )
     )

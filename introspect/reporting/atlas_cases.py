@@ -11,7 +11,7 @@ import pandas as pd
 
 from introspect.records import Head
 from introspect.reporting.set_words import finding_of_choice
-from introspect.statistics import Claim
+from introspect.statistics import SIGNIFICANT, Claim
 from introspect.studies.coreference import Scores, baseline_name
 from introspect.text import counted, p_value, percent, percent_ends, percent_interval
 
@@ -71,7 +71,7 @@ class AtlasCases:
             sentences: the sentence of each head on the corpus.
         """
         named = [
-            f"*{head}*, which the cases name: {self.on_corpus(head)[0].sentence} Of all its rows: "
+            f"The cases name *{head}*. {self.on_corpus(head)[0].sentence.replace('*', '')} "
             f"{sentences[head].replace('*', '')}"
             for head in self.chosen[:_MOST_NAMED]
         ]
@@ -103,7 +103,7 @@ class AtlasCases:
             f"{percent_interval(accuracy, low, high)}, {', '.join(notes)}{beside}."
         )
         claim = Claim(
-            kind="prefers",
+            kind="prefers" if p < SIGNIFICANT else "no-prefers",
             subject=str(head),
             sentence=sentence,
             estimate=accuracy,
@@ -131,8 +131,8 @@ class AtlasCases:
             kind="gives",
             subject=str(head),
             sentence=(
-                f"There the pronoun gives the antecedent {percent(row.antecedent_share)} of its "
-                f"attention in the mean, the strongest other candidate "
+                f"In *{head}* the pronoun gives the antecedent {percent(row.antecedent_share)} of "
+                "its attention in the mean over these cases, the strongest other candidate "
                 f"{percent(row.distractor_share)}."
             ),
             estimate=float(row.antecedent_share),
@@ -152,8 +152,8 @@ class AtlasCases:
                 kind="chosen",
                 subject=str(head),
                 sentence=(
-                    f"It is chosen in {share} into folds; on the cases held out, what is chosen "
-                    f"prefers the antecedent in {held}."
+                    f"*{head}* is chosen in {share} into folds; on the cases held out, what is "
+                    f"chosen prefers the antecedent in {held}."
                 ),
                 estimate=float(row.chosen),
                 n=choice.n,
@@ -172,18 +172,19 @@ class AtlasCases:
                     kind="no-refers",
                     subject=str(head),
                     sentence=(
-                        "No row of the checking half starts at a pronoun with a possible "
-                        "antecedent before it."
+                        f"Nothing can be said of pronouns in *{head}*: no row of the checking half "
+                        "starts at one with a possible antecedent before it."
                     ),
                     n=0,
                 ),
             )
         is_more = row.coverage_ci_low > row.coverage_even
         sentence = (
-            f"{percent(row.part)} of its attention outside special tokens goes from a pronoun to a "
-            f"possible antecedent{percent_ends(row.part_ci_low, row.part_ci_high)}; even "
-            f"attention: {percent(row.part_even)}, all heads: {percent(row.part_mean_of_heads)}. "
-            f"In the {percent(row.pronoun_rows)} of its rows that start at such a pronoun it is "
+            f"{percent(row.part)} of the attention of *{head}* outside special tokens goes from a "
+            f"pronoun to a possible antecedent{percent_ends(row.part_ci_low, row.part_ci_high)}; "
+            f"even attention: {percent(row.part_even)}, all heads: "
+            f"{percent(row.part_mean_of_heads)}. In the {percent(row.pronoun_rows)} of its rows "
+            "that start at such a pronoun it is "
             f"{percent(row.coverage)}{percent_ends(row.coverage_ci_low, row.coverage_ci_high)}; "
             f"even attention: {percent(row.coverage_even)}, all heads: "
             f"{percent(row.coverage_mean_of_heads)}."

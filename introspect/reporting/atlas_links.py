@@ -4,57 +4,79 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from introspect.errors import SelectionError
+from introspect.io import CARDS
 from introspect.page import template
-from introspect.records import Certificate, as_head
-from introspect.statistics import Claim
-from introspect.studies.atlas import Atlas
+from introspect.records import Certificate, Head
+from introspect.studies.atlas import NOT_KNOWN, Atlas
 
-_HEAD = re.compile(r"\bL\d+H\d+\b")
+_HEAD = re.compile(r"\bL(\d+)H(\d+)\b")
+_NOT_IN_IT = "not in this atlas, which is of some layers."
 
 
-def check_atlas(atlas: Atlas, certificate: Certificate) -> None:
+def check_atlas(atlas: Atlas | None, model: str | None) -> None:
     """Raise unless an atlas is of the model that a report is about.
+
+    Args:
+        atlas: the atlas, if there is one.
+        model: the name of the model, as far as it has one.
 
     Raises:
         SelectionError: it is of another model.
     """
-    made_of = atlas.summary["provenance"].get("Model")
-    if certificate.model and made_of and made_of != certificate.model:
+    if atlas is not None and model and atlas.model and atlas.model != model:
         raise SelectionError(
-            f"Expected an atlas of {certificate.model}, got one of {made_of}. Make one: introspect "
-            f"atlas FILE --model {certificate.model} --out DIR."
+            f"Expected an atlas of {model}, got one of {atlas.model}. Make one: introspect atlas "
+            f"FILE --model {model} --out DIR."
         )
 
 
-def named_heads(claims: Iterable[Claim]) -> list[str]:
+def named_heads(sentences: Iterable[str]) -> list[Head]:
     """Return the heads that sentences name, each once, in their order.
 
     Example:
-        >>> one = Claim(kind="points", subject="L3H1", sentence="L3H1 points, L5H11 does not.")
-        >>> named_heads([one])
+        >>> list(map(str, named_heads(["*L3H1* points, L5H11 does not.", "L3H1 is the best."])))
         ['L3H1', 'L5H11']
     """
-    return list(dict.fromkeys(name for claim in claims for name in _HEAD.findall(claim.sentence)))
+    named = (found for sentence in sentences for found in _HEAD.findall(sentence))
+    return list(dict.fromkeys(Head(int(layer), int(head)) for layer, head in named))
 
 
-def atlas_prose(atlas: Atlas, claims: Iterable[Claim]) -> Markup:
-    """Build a list of the heads that claims name, each with its sentence and a link to its page.
+def atlas_prose(atlas: Atlas, certificate: Certificate, sentences: Iterable[str]) -> Markup:
+    """Build a list of the heads that sentences name, each with what an atlas says and a link.
+
+    Args:
+        atlas: an atlas of the model.
+        certificate: of the capture that the sentences rest on.
+        sentences: what the report says.
 
     Raises:
-        SelectionError: the atlas lacks a head; it is of some layers, or of another model.
+        SelectionError: the atlas is of another model.
     """
-    counts = atlas.heads.groupby("layer")["head"].max() + 1
-    sizes = {int(layer): int(count) for layer, count in counts.items()}
+    check_atlas(atlas, certificate.model)
+    known = {
+        Head(int(row.layer), int(row.head)): str(row.sentence) for row in atlas.heads.itertuples()
+    }
     rows = []
-    for name in named_heads(claims):
-        head = as_head(name, sizes)
-        page = atlas.path / "heads" / f"{head}.html"
-        link = f"{quote(atlas.link)}/heads/{head}.html" if page.exists() else ""
-        rows.append((str(head), link, atlas.head(head).sentence))
-    corpus = atlas.summary["corpus"]
-    return Markup(template("introspect.reporting", "prose.html").module.atlas(rows, corpus))
+    for head in named_heads(sentences):
+        has_page = atlas.has_page(str(head))
+        link = f"{quote(atlas.link)}/{CARDS}/{head}.html" if has_page else ""
+        rows.append((str(head), link, known.get(head, _NOT_IN_IT)))
+    macros: Any = template("introspect.reporting", "prose.html").module
+    return Markup(macros.atlas(rows, atlas.summary["corpus"], _other_weights(atlas, certificate)))
+
+
+def _other_weights(atlas: Atlas, certificate: Certificate) -> str:
+    """Say that an atlas is of another revision of the model; nothing where it is not known."""
+    revision = atlas.summary["provenance"].get("Revision")
+    if not certificate.revision or revision in (None, NOT_KNOWN, certificate.revision):
+        return ""
+    return (
+        f"The atlas was made of revision {revision} of the model, this report of "
+        f"{certificate.revision}."
+    )

@@ -18,6 +18,7 @@ from introspect.reporting.shapes import (
     places_table,
 )
 from introspect.reporting.skeleton import Report, Skeleton
+from introspect.studies.atlas import Atlas
 from introspect.studies.heads import ATTENDS_TO, SCORES, HeadStudy
 from introspect.text import (
     NO_NUMBER,
@@ -82,6 +83,7 @@ def head_report(
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
+    atlas: Atlas | None = None,
 ) -> Report:
     """Build a report on which heads have a known role.
 
@@ -91,6 +93,7 @@ def head_report(
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line that made the report, for the provenance.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
 
     Example:
         >>> import introspect as ix
@@ -107,6 +110,7 @@ def head_report(
         notices=notices,
         read=read,
         command=command,
+        atlas=atlas,
     )
     opened = instrument(study.record, Choice(measures=_measures(study)))
     document = skeleton.begin(instrument=opened, plain=_PLAIN)

@@ -11,6 +11,7 @@ from introspect.calls import checked_call
 from introspect.deprecated import of_a_study
 from introspect.reporting.prose import Finding, Row, data_table
 from introspect.reporting.skeleton import Report, Skeleton, difference_words
+from introspect.studies.atlas import Atlas
 from introspect.studies.lens import LensStudy, TokenReading, lens_claims, lens_study
 from introspect.text import percent, visible, visible_text
 from introspect.views import instrument, lens_view, logit_view
@@ -60,12 +61,15 @@ _PARTS_RULES = (
 
 @of_a_study(lens_study)
 @checked_call
-def lens_report(study: LensStudy, *, command: str | None = None) -> Report:
+def lens_report(
+    study: LensStudy, *, command: str | None = None, atlas: Atlas | None = None
+) -> Report:
     """Build a report on what a model would predict after each layer, and which parts contribute.
 
     Args:
         study: of ``ix.lens_study``.
         command: the command line that made the report, for the provenance.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
 
     Example:
         >>> import introspect as ix
@@ -82,6 +86,7 @@ def lens_report(study: LensStudy, *, command: str | None = None) -> Report:
         texts=1,
         notices=(*lens.notices, *study.record.notices),
         command=command,
+        atlas=atlas,
     )
     document = skeleton.begin(instrument=instrument(study.record), plain=_PLAIN)
     for section in lens.sections():

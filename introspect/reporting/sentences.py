@@ -17,6 +17,7 @@ from introspect.reporting.prose import (
 )
 from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.statistics import Claim
+from introspect.studies.atlas import Atlas
 from introspect.studies.heads import (
     SimilarityAnalyzer,
     best_number,
@@ -64,6 +65,7 @@ def sentence_report(
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
+    atlas: Atlas | None = None,
 ) -> Report:
     """Build one page on what the heads of a model attend to in a set of sentences.
 
@@ -76,6 +78,7 @@ def sentence_report(
         notices: what a reader must know first: sentences that were left out or cut.
         read: what was read from which file, in sentences.
         command: the command line.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
     """
     skeleton = Skeleton(
         title=f"What heads attend to in {name}",
@@ -85,6 +88,7 @@ def sentence_report(
         notices=notices,
         read=read,
         command=command,
+        atlas=atlas,
     )
     named = roles_of(roles)
     known = [role for role in named if roles[role].notna().any()]

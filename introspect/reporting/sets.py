@@ -23,6 +23,7 @@ from introspect.reporting.set_words import (
 from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.reporting.texts import METHOD, add_text
 from introspect.statistics import Claim
+from introspect.studies.atlas import Atlas
 from introspect.studies.coreference import (
     LAST_POSITION,
     Bias,
@@ -123,6 +124,7 @@ class SetFindings:
             the antecedent gets than the distractor.
         listed: every case with the numbers of some heads, to be looked through.
         command: the command line.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
     """
 
     name: str
@@ -143,6 +145,7 @@ class SetFindings:
     hardest: tuple[tuple[CorefCase, AttentionRecord, float], ...]
     listed: CaseList
     command: str | None
+    atlas: Atlas | None = None
 
     @cached_property
     def finding(self) -> Finding:
@@ -172,6 +175,7 @@ def set_report(findings: SetFindings) -> Report:
         cases=findings.num_cases,
         read=findings.read,
         command=findings.command,
+        atlas=findings.atlas,
     )
     document = skeleton.begin(
         instrument=_example(findings),

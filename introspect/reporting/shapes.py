@@ -12,6 +12,7 @@ from introspect.page import Instrument
 from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton, example_words
+from introspect.studies.atlas import Atlas
 from introspect.studies.heads import heads_listed, pattern_claims
 from introspect.text import NO_NUMBER, counted, listed, percent, whole
 from introspect.views import Choice, instrument, share_measures
@@ -40,6 +41,7 @@ def patterns_report(
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
+    atlas: Atlas | None = None,
 ) -> Report:
     """Build the page on the shapes of the patterns of heads over texts.
 
@@ -51,6 +53,7 @@ def patterns_report(
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
     """
     skeleton = Skeleton(
         title=f"Shapes of attention in {name}",
@@ -60,6 +63,7 @@ def patterns_report(
         notices=notices,
         read=read,
         command=command,
+        atlas=atlas,
     )
     document = skeleton.begin(
         instrument=None if example is None else _opening(example, patterns),

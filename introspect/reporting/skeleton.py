@@ -147,11 +147,13 @@ class Skeleton:
             claims: what is claimed in its parts, beside the finding.
         """
         if self.atlas is not None:
-            from introspect.reporting.atlas_links import atlas_prose, check_atlas
+            from introspect.reporting.atlas_links import atlas_prose
 
-            check_atlas(self.atlas, self.certificate)
+            finding = self.finding
+            made = (claim.sentence for claim in [*finding.claims, *claims])
+            said = [finding.headline, *finding.details, *made]
             with document.chapter("What else these heads do"):
-                document.add_prose(atlas_prose(self.atlas, [*self.finding.claims, *claims]))
+                document.add_prose(atlas_prose(self.atlas, self.certificate, said))
         with document.chapter("How it was measured"):
             read = map(sentence, self.read)
             document.add_prose(paragraphs([*read, *method]) + (terms or Markup()))

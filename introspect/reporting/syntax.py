@@ -13,6 +13,7 @@ from introspect.records import AttentionRecord, Certificate, Head
 from introspect.reporting.prose import ATTENTION_IS_NOT_CAUSATION, Finding, data_table, paragraphs
 from introspect.reporting.skeleton import Report, Skeleton, example_words
 from introspect.statistics import FEWEST_GROUPS
+from introspect.studies.atlas import Atlas
 from introspect.studies.heads import ordered_relations, relation_claims
 from introspect.text import NO_NUMBER, counted, p_cell, percent, percent_interval, verb
 from introspect.views import instrument
@@ -54,6 +55,7 @@ def syntax_report(
     notices: Sequence[str] = (),
     read: Sequence[str] = (),
     command: str | None = None,
+    atlas: Atlas | None = None,
 ) -> Report:
     """Build the page on which heads follow which relation of a treebank.
 
@@ -66,6 +68,7 @@ def syntax_report(
         notices: what a reader must know first.
         read: what was read from which file, in sentences.
         command: the command line.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
     """
     skeleton = Skeleton(
         title=f"Heads that follow relations in {name}",
@@ -75,6 +78,7 @@ def syntax_report(
         notices=notices,
         read=read,
         command=command,
+        atlas=atlas,
     )
     document = skeleton.begin(
         instrument=None if example is None else _opening(example),

@@ -97,7 +97,8 @@ class _Totals:
             if layer not in self._sums.layers:
                 continue
             at = self._sums.layers.index(layer)
-            self._add_copies(place, at, writing, brought, asked, ids, entries, rows)
+            if brought is not None:
+                self._add_copies(place, at, writing, brought, asked, ids, entries, rows)
             for head in np.flatnonzero(self._is_used[place, at]).tolist():
                 query, key = self._sampled[place].strongest[at, head].tolist()
                 state = writing.read(added[head, query], query)

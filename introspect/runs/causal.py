@@ -21,6 +21,7 @@ from introspect.progress import ProgressLike, following
 from introspect.reporting import (
     Report,
     causal_report,
+    check_atlas,
     finding_of_study,
     first_record,
     heads_that_attend,
@@ -30,6 +31,7 @@ from introspect.reporting import (
 from introspect.runs.outcome import write_evidence
 from introspect.runs.plan import checksum
 from introspect.runs.rows import name_of, no_result
+from introspect.studies.atlas import Atlas
 from introspect.studies.causal import CausalStudy, causal_study, heads_with
 from introspect.text import CorefCase
 
@@ -78,6 +80,7 @@ def causal_folder(
     limit: int | None = None,
     seed: int = 0,
     also_read: Sequence[PathLike] = (),
+    atlas: Atlas | None = None,
     overwrite: bool = False,
     command: str | None = None,
     progress: ProgressLike = None,
@@ -103,6 +106,7 @@ def causal_folder(
         limit: use only this many of the first cases; the report says so.
         seed: the random seed of the intervals and samples.
         also_read: further files that are never written, such as that of the reference texts.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
         overwrite: replace an earlier run.
         command: the command line, for the provenance.
         progress: as for ``causal_study``.
@@ -110,8 +114,9 @@ def causal_folder(
     Raises:
         InputError: the file cannot be read, or no case can be asked.
         OutputError: the folder is not empty or cannot be written.
-        SelectionError: a head, method, or metric does not exist.
+        SelectionError: a head, method, or metric does not exist, or the atlas is of another model.
     """
+    check_atlas(atlas, model.name)
     given = input_set(inputs, wanted="cases")
     with (
         claimed_folder(
@@ -139,6 +144,7 @@ def causal_folder(
             rejects=[one.reason for one in rows.rejects],
             notices=notices,
             command=command,
+            atlas=None if atlas is None else atlas.beside(folder),
         )
         rejects = [*rows.rejects, *_unasked(rows, study)]
         result = CausalFolder(

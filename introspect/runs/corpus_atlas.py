@@ -41,7 +41,7 @@ from introspect.studies.atlas import (
     RuleFunction,
 )
 from introspect.studies.runner import one_thread
-from introspect.text import whole
+from introspect.text import listed, whole
 
 # Where an object is in memory says nothing of what it is.
 _ADDRESS = r" at 0x[0-9a-fA-F]+"
@@ -92,6 +92,7 @@ def atlas(
     delimiter: str | None = None,
     heading: bool | None = None,
     layers: Sequence[int] | None = None,
+    kind: str | None = None,
     long: Long = "reject",
     batch_size: int | None = None,
     shard_rows: int = SHARD_ROWS,
@@ -127,6 +128,7 @@ def atlas(
         delimiter: as for ``probe``.
         heading: as for ``probe``.
         layers: as for ``probe``.
+        kind: the kind of attention; only that of what a model reads can be asked for.
         long: as for ``probe``.
         batch_size: as for ``probe``.
         shard_rows: as for ``probe``.
@@ -166,6 +168,7 @@ def atlas(
             given = GivenCases.of(asked, layers=plain.layers, long=long, limits=plain.limits)
             own |= {REFERENCE: given.rule()}
         options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
+        _check_kind(run.model, kind)
         _check_heads(run.model, heads, plain.layers)
         common = make_plan(
             run.model, reading, plain, DEFAULT, shard_rows=shard_rows, null_model=False
@@ -187,6 +190,23 @@ def atlas(
         beside = Beside(scored, run.model)
         run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads, beside))
     return Atlas(Path(out))
+
+
+def _check_kind(model: Model, kind: str | None) -> None:
+    """Raise for a kind of attention that no corpus of texts shows.
+
+    Raises:
+        SelectionError: the model does not have it, or needs a text that it writes.
+    """
+    if kind in (None, model.reading_kind):
+        return
+    why = f"{model.name} has {listed(model.kinds)}"
+    if kind in model.kinds:
+        why = (
+            "its queries are tokens of a text that the model writes, which a corpus does not "
+            "hold. Capture one: ix.capture(text, target=…, kind=…)"
+        )
+    raise SelectionError(f"Expected `kind` as {model.reading_kind}, got {kind!r}: {why}.")
 
 
 def _check_heads(

@@ -21,8 +21,15 @@ from introspect.io import (
 from introspect.models import Model
 from introspect.progress import ProgressLike, following
 from introspect.records import Head
-from introspect.reporting import Report, head_report, provenance_rows, version_of_introspect
+from introspect.reporting import (
+    Report,
+    check_atlas,
+    head_report,
+    provenance_rows,
+    version_of_introspect,
+)
 from introspect.runs.plan import checksum
+from introspect.studies.atlas import Atlas
 from introspect.studies.heads import POSITIONAL, RARE_WORD, SCORES, HeadStudy, head_study
 
 #: The name of these folders in messages.
@@ -51,6 +58,7 @@ def heads_folder(
     read: Sequence[str] = (),
     inputs: Sequence[PathLike] = (),
     options: HeadOptions | None = None,
+    atlas: Atlas | None = None,
     overwrite: bool = False,
     command: str | None = None,
     progress: ProgressLike = None,
@@ -69,19 +77,23 @@ def heads_folder(
         read: what was read from which file, in sentences.
         inputs: the files that the texts were read from, which are never written.
         options: options of the search.
+        atlas: an atlas of the model, to say what else the heads that are named do, with links.
         overwrite: replace an earlier run.
         command: the command line, for the provenance.
         progress: as for ``head_study``.
 
     Raises:
         OutputError: the folder is not empty or cannot be written.
+        SelectionError: the atlas is of another model.
         IntrospectError: as for ``head_study``.
     """
+    check_atlas(atlas, model.name)
     chosen = asdict(options or HeadOptions())
     if is_page(out):
         with claimed_file(check_page_file(out), inputs=inputs):
             study = _studied(model, texts, chosen, read, progress)
-            report = head_report(study, name=name, read=read, command=command)
+            seen = None if atlas is None else atlas.beside(Path(out).parent)
+            report = head_report(study, name=name, read=read, command=command, atlas=seen)
             report.save(out)
         return report
     plan = {
@@ -93,7 +105,8 @@ def heads_folder(
     }
     with claimed_folder(out, HEADS_KIND, "replace", overwrite=overwrite, inputs=inputs) as folder:
         study = _studied(model, texts, chosen, read, progress)
-        report = head_report(study, name=name, read=read, command=command)
+        seen = None if atlas is None else atlas.beside(folder)
+        report = head_report(study, name=name, read=read, command=command, atlas=seen)
         with results_of(folder) as place:
             _write(place, study, report, plan, command)
     return report

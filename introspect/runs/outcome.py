@@ -34,6 +34,7 @@ from introspect.runs.jobs import Work
 from introspect.runs.saved_attention import INDEX
 from introspect.runs.tables import Gathered, gather
 from introspect.runs.worker import Worker, segmenter
+from introspect.studies.atlas import Atlas
 from introspect.studies.coreference import (
     CaseList,
     Choice,
@@ -53,11 +54,13 @@ class Outcome:
         run: what the finished run knows.
         null: the combined results with random weights, one for each seed, if requested.
         options: the numbers of resamples and permutations, and the random seed.
+        atlas: an atlas of the model, to say what else the heads that are named do.
     """
 
     run: FinishedRun
     null: Sequence[Gathered]
     options: Options
+    atlas: Atlas | None = None
 
     @property
     def gathered(self) -> Gathered:
@@ -137,6 +140,7 @@ class Outcome:
             hardest=self.cases.hardest(scores, self._capture),
             listed=CaseList.of(self.cases.columns, self.cases.scored, scores),
             command=self.run.command,
+            atlas=self.atlas,
         )
 
     @cached_property
@@ -170,6 +174,7 @@ class Outcome:
             "example": self.record,
             "notices": rejected_notices(self.gathered.counts.rejected),
             "command": self.run.command,
+            "atlas": self.atlas,
         }
         certificate = self.record.certificate
         return {
@@ -336,7 +341,12 @@ def _of_linear(
 
 
 def finish(
-    run: CorpusRun, worker: Worker, work: Work, null: Sequence[Work], options: Options
+    run: CorpusRun,
+    worker: Worker,
+    work: Work,
+    null: Sequence[Work],
+    options: Options,
+    atlas: Atlas | None,
 ) -> Outcome:
     """Write the tables and the report from the finished shards.
 
@@ -347,7 +357,7 @@ def finish(
 
     def write(finished: FinishedRun) -> Outcome:
         random = [gather(one.store, one.entries) for one in null]
-        outcome = Outcome(finished, random, options)
+        outcome = Outcome(finished, random, options, atlas)
         write_outcome(outcome, finished.place)
         return outcome
 

@@ -29,6 +29,7 @@ from introspect.models import BatchLimits, Model
 from introspect.models import null_model as random_weights
 from introspect.progress import ProgressLike
 from introspect.records import Weights
+from introspect.reporting import check_atlas
 from introspect.runs.batches import Long
 from introspect.runs.cache import CacheOptions, identity_of
 from introspect.runs.corpus_run import SHARD_ROWS, CorpusRun, Manner, corpus_run
@@ -38,6 +39,7 @@ from introspect.runs.plan import Plan, make_plan
 from introspect.runs.ray_engine import RayOptions
 from introspect.runs.saved_attention import Precision
 from introspect.runs.worker import Places, Worker, WorkerOptions, chosen_analyzers
+from introspect.studies.atlas import Atlas
 from introspect.studies.coreference import Options, Scores
 from introspect.studies.registry import find_analyzer
 from introspect.text import counted, percent, percent_interval, sentence, whole
@@ -158,6 +160,7 @@ def probe(
     cache: CacheOptions | None = None,
     overwrite: bool = False,
     options: Options = DEFAULT,
+    atlas: Atlas | None = None,
     command: str | None = None,
     progress: ProgressLike = None,
 ) -> ProbeRun:
@@ -209,6 +212,8 @@ def probe(
         overwrite: start again, even if the folder holds another probe; only files that its
             ``run.json`` names are removed.
         options: how many samples are drawn for intervals and p-values, and the random seed.
+        atlas: an atlas of the model: the reports say what else the heads that they name do, with
+            links to its pages.
         command: the command line, for the provenance.
         progress: ``True`` for a bar on a terminal and in a notebook, and lines elsewhere; or a
             function of the stage, the rows done, and their total (``None`` where unknown).
@@ -217,7 +222,8 @@ def probe(
         InputError: the input cannot be read, or nothing in it gives a result.
         OutputError: the folder belongs to another probe or to none, is being written to, or
             cannot be written to.
-        SelectionError: an engine, analyzer, layer, or option is unknown.
+        SelectionError: an engine, analyzer, layer, or option is unknown, or the atlas is of another
+            model.
         ProbeInterruptedError: the user pressed Ctrl-C; a second one stops at once.
     """
     manner = Manner(engine, shard_rows, threads, ray or RayOptions(), overwrite, command)
@@ -239,6 +245,7 @@ def probe(
         limits=BatchLimits() if batch_size is None else BatchLimits(texts=batch_size),
     )
     with corpus_run(KIND, out, reading, model, manner, progress) as run:
+        check_atlas(atlas, run.model.name)
         plan = make_plan(
             run.model,
             reading,
@@ -257,7 +264,8 @@ def probe(
             places.attention.mkdir(exist_ok=True)
         work = run.work(worker, "probing rows")
         null = _random_work(run, worker_options, draws)
-        outcome = finish(run, worker, work, null, options)
+        seen = None if atlas is None else atlas.beside(run.folder)
+        outcome = finish(run, worker, work, null, options, seen)
     return ProbeRun(
         folder=Path(out),
         scores=outcome.scores,

@@ -28,6 +28,7 @@ PAGES = (
     ("playback.py", "回放"),
     ("picture.py", "图片"),
     ("roles.py", "头的角色"),
+    ("atlas.py", "图谱"),
     ("sets.py", "案例集"),
 )
 
@@ -113,7 +114,11 @@ def test_what_a_record_says_first_is_found_in_chinese():
 def test_what_is_translated_in_views_is_what_they_say():
     """Each fixed part of a label or sentence is in the scripts or the views."""
     root = FOLDER.parent
-    sources = [*root.glob("page/assets/*.js"), *root.glob("views/*.py")]
+    sources = [
+        *root.glob("page/assets/*.js"),
+        *root.glob("views/*.py"),
+        root / "reporting/atlas.py",
+    ]
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     joined = re.sub(r'"\s*\n\s*"', "", text)
     for english, chinese in PAGE_WORDS.items():
@@ -152,3 +157,10 @@ def test_the_title_and_the_lead_of_each_view_have_chinese():
             if not section.hidden:
                 assert has_chinese(section.title), section.title
                 assert has_chinese(section.lead), section.lead
+
+
+def test_so_have_those_of_an_atlas():
+    source = (FOLDER.parent / "reporting" / "atlas.py").read_text(encoding="utf-8")
+    assert {"All heads", "What {head} does"} <= set(re.findall(r'"([^"]*)"', source))
+    for said in ("All heads", "What L3H1 does", "In minilm, on 400 texts of gap.jsonl."):
+        assert has_chinese(said), said

@@ -90,13 +90,13 @@ def test_the_pages_say_it(made):
     page = (made.path / "heads" / "L1H0.html").read_text()
     row = made.head("L1H0").coreference.iloc[0]
     for part in (
-        f"{100 * row['part']:.1f}% of its attention outside special tokens",
+        f"{100 * row['part']:.1f}% of the attention of *L1H0* outside special tokens",
         "prefers the antecedent in",
         "divisions into folds" if row["chosen"] < 1 else "every division into folds",
     ):
         assert part in page, part
     index = (made.path / "index.html").read_text()
-    assert "which the cases name" in index
+    assert "The cases name <em>L1H0</em>." in index
     kinds = {claim["kind"] for claim in made.summary["claims"] if claim["subject"] == "L1H0"}
     assert {"prefers", "gives", "chosen", "refers", "refers: even attention"} <= kinds
 
@@ -179,7 +179,7 @@ def test_cases_without_a_choice_or_a_pronoun_in_the_corpus_are_said(tmp_path):
     assert (made.coreference["n_pronoun_rows"] == 0).all()
     assert made.coreference["part"].isna().all()
     page = (made.path / "heads" / "L0H0.html").read_text()
-    assert "No row of the checking half starts at a pronoun" in page
+    assert "no row of the checking half starts at one" in page
     assert Atlas.open(made.path).head(0, 0).coreference["n"].item() == 1
 
 

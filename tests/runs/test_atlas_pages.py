@@ -62,6 +62,9 @@ def test_a_card_has_the_sentence_and_examples_to_walk(made, open_page, rules_bro
     assert line.get_attribute("data-key") == str(strongest["key_index"])
     assert float(line.get_attribute("data-weight")) == pytest.approx(strongest["weight"], abs=1e-3)
     assert page.locator('.example-stage [data-element="words"] .chosen').count() == 1
+    assert page.locator("h3", has_text="What it writes").count() == 1
+    entries = page.locator(".written-token").all_inner_texts()
+    assert entries == made.head("L1H1").writes["token"].tolist()
     line.focus()
     page.keyboard.press("ArrowDown")
     second = page.locator(".example-line").nth(1)

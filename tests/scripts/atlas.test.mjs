@@ -42,7 +42,9 @@ test("a share is as strong as it is, another number beside the largest", () => {
 });
 
 test("axes end at round numbers with round ticks", () => {
-  assert.deepEqual([0, 0.03, 1, 4.2, 43].map(roundEnd), [1, 0.05, 1, 5, 50]);
+  assert.deepEqual([0, 0.03, 1, 4.2, 6.4, 43, 110].map(roundEnd), [1, 0.03, 1, 5, 8, 50, 150]);
+  assert.deepEqual(ticksTo(8), [0, 2, 4, 6, 8]);
+  assert.deepEqual(ticksTo(150), [0, 50, 100, 150]);
   assert.deepEqual(ticksTo(50), [0, 10, 20, 30, 40, 50]);
   assert.deepEqual(
     ticksTo(0.2).map((at) => at.toFixed(2)),

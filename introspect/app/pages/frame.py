@@ -28,12 +28,13 @@ _LEADS = {
     "playback": word("The text as a model reads or writes it, one token after the other."),
     "picture": word("What every head attends to in a picture."),
     "roles": word("Which heads have a known role, measured on random tokens."),
+    "atlas": word("What every head does on a whole corpus, from the folder of an atlas."),
     "sets": word("The accuracy of every head on a file of cases, beside that of position alone."),
 }
 
 _WITHOUT_TEXT = ("roles", "sets")
 # Its model is another one.
-_WITHOUT_MODEL = ("picture",)
+_WITHOUT_MODEL = ("picture", "atlas")
 
 
 def draw() -> None:
@@ -75,6 +76,7 @@ def _pages() -> list[Any]:
         st.Page(_HERE / "playback.py", title=say("Playback"), url_path="playback"),
         st.Page(_HERE / "picture.py", title=say("A picture"), url_path="picture"),
         st.Page(_HERE / "roles.py", title=say("Roles of heads"), url_path="roles"),
+        st.Page(_HERE / "atlas.py", title=say("An atlas"), url_path="atlas"),
         st.Page(_HERE / "sets.py", title=say("A set of cases"), url_path="sets"),
     ]
 

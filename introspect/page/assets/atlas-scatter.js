@@ -7,20 +7,26 @@ const HEIGHT = 340;
 const MARGIN = { left: 58, right: 14, top: 12, bottom: 46 };
 const RADIUS = 5;
 const ROUNDING = 1e-9;
-/** How many parts an axis has, by the first digit of its end. */
-const PARTS = { 1: 5, 2: 4, 5: 5 };
+/** The most parts that an axis is divided into. */
+const MOST_PARTS = 5;
 
-/** A round end of an axis that holds a number: 1, 2 or 5 times a power of ten. */
+/** The distance between the marks of an axis: 1, 2 or 5 times a power of ten. */
+function stepTo(largest) {
+  const power = 10 ** Math.floor(Math.log10(largest / MOST_PARTS) + ROUNDING);
+  const enough = (step) => step * power * MOST_PARTS >= largest * (1 - ROUNDING);
+  return power * [1, 2, 5, 10].find(enough);
+}
+
+/** A round end of an axis that holds a number: few steps, and no more than one of them empty. */
 export function roundEnd(largest) {
   if (!(largest > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(largest));
-  return power * [1, 2, 5, 10].find((step) => step * power >= largest);
+  const step = stepTo(largest);
+  return step * Math.ceil(largest / step - ROUNDING);
 }
 
 /** The round numbers from 0 to a round end. */
 export function ticksTo(end) {
-  const first = Math.round(end / 10 ** Math.floor(Math.log10(end) + ROUNDING));
-  const parts = PARTS[first];
+  const parts = Math.round(end / stepTo(end));
   return Array.from({ length: parts + 1 }, (_, step) => (end * step) / parts);
 }
 

@@ -15,7 +15,7 @@ const SETS = [
 export function mountHeadCardView(section, style) {
   const title = section.querySelector("h2");
   title?.classList.add("visually-hidden");
-  const examples = exampleList(style.examples, SETS, { head: style.head, model: style.model });
+  const examples = exampleList(style.examples, SETS, style.head);
   section.append(
     neighbors(style),
     sentence(style.sentence),
@@ -23,7 +23,7 @@ export function mountHeadCardView(section, style) {
     ...(style.coreference.length ? titled("Coreference", sentences(style.coreference)) : []),
     ...titled("Rules", rulesTable(style)),
     ...titled("Jobs", jobs(style.modes)),
-    ...(style.writes.sentences.length ? titled("What it writes", writes(style.writes)) : []),
+    ...(style.writes.entries.length ? titled("What it writes", writes(style.writes)) : []),
     ...titled("Distributions over all rows", distributions(style.distributions)),
     ...titled("Vocabulary entries", tokensTable(style.tokens)),
     ...(style.map ? titled("Queries and keys", queryKeyMap(style.map)) : []),
@@ -147,34 +147,40 @@ function jobs(modes) {
   return tableOf("jobs", ["Rule", "Share of the sampled rows", "Covers of them"], rows);
 }
 
-/** Bars of this head beside the mean of all heads, drawn as cells of one height. */
+/** Bars of this head beside the mean of all heads, with what they stand for. */
 function distributions(every) {
-  return element(
-    "div",
-    { class: "distributions" },
-    every.map(({ name, own, all, ends }) => {
-      const largest = Math.max(...own, ...all, 1e-9);
-      const bars = own.map((share, bin) => {
-        const bar = element("span", { class: "distribution-bar" }, [
-          element("span", { class: "distribution-own" }),
-          element("span", { class: "distribution-all" }),
-        ]);
-        bar.style.setProperty("--own", `${(100 * share) / largest}%`);
-        bar.style.setProperty("--all", `${(100 * all[bin]) / largest}%`);
-        return bar;
-      });
-      const most = own.indexOf(Math.max(...own));
-      const says = `${name}: ${percent(own[most], 0)} of the rows are in part ${most + 1} of ${own.length}, from ${ends[0]} to ${ends[1]}`;
-      return element("figure", { class: "distribution" }, [
-        element("figcaption", {}, name),
-        element("div", { class: "distribution-bars", role: "img", "aria-label": says }, bars),
-        element("div", { class: "distribution-ends", "aria-hidden": "true" }, [
-          element("span", {}, ends[0]),
-          element("span", {}, ends[1]),
-        ]),
+  const legend = element("p", { class: "map-legend" }, [
+    element("span", { class: "map-name distribution-own-name" }, "this head"),
+    " ",
+    element("span", { class: "map-name distribution-all-name" }, "all heads"),
+  ]);
+  return element("div", {}, [legend, element("div", { class: "distributions" }, bars(every))]);
+}
+
+/** A figure for each measure, drawn as cells of one height. */
+function bars(every) {
+  return every.map(({ name, own, all, ends }) => {
+    const largest = Math.max(...own, ...all, 1e-9);
+    const cells = own.map((share, bin) => {
+      const bar = element("span", { class: "distribution-bar" }, [
+        element("span", { class: "distribution-own" }),
+        element("span", { class: "distribution-all" }),
       ]);
-    }),
-  );
+      bar.style.setProperty("--own", `${(100 * share) / largest}%`);
+      bar.style.setProperty("--all", `${(100 * all[bin]) / largest}%`);
+      return bar;
+    });
+    const most = own.indexOf(Math.max(...own));
+    const says = `${name}: ${percent(own[most], 0)} of the rows are in part ${most + 1} of ${own.length}, from ${ends[0]} to ${ends[1]}`;
+    return element("figure", { class: "distribution" }, [
+      element("figcaption", {}, name),
+      element("div", { class: "distribution-bars", role: "img", "aria-label": says }, cells),
+      element("div", { class: "distribution-ends", "aria-hidden": "true" }, [
+        element("span", {}, ends[0]),
+        element("span", {}, ends[1]),
+      ]),
+    ]);
+  });
 }
 
 function tokensTable(tokens) {

@@ -12,7 +12,7 @@ const FULL = 255;
  * @param {[string, string][]} sets names and titles
  * @returns {{root: Element, choose: (number: number) => void}}
  */
-export function exampleList(examples, sets, { head, model }) {
+export function exampleList(examples, sets, head) {
   const stage = element("div", { class: "example-stage" });
   const said = element("p", { class: "note", "aria-live": "polite" });
   const lines = examples.map((example, number) => lineOf(example, number));
@@ -33,7 +33,7 @@ export function exampleList(examples, sets, { head, model }) {
     show(stage, example);
     const { labels } = example.tokens;
     const key = example.key < 0 ? "" : ` to “${labels[example.key]}”`;
-    said.textContent = `${head} in ${example.id}: ${decimal(example.weight)} from “${labels[example.query]}”${key}. ${model ?? ""}`;
+    said.textContent = `${head} in ${example.id}: ${decimal(example.weight)} from “${labels[example.query]}”${key}.`;
   }
 
   function walk(event) {
@@ -69,7 +69,14 @@ export function exampleList(examples, sets, { head, model }) {
     group.open = number === 0;
     return group;
   });
-  const root = element("div", { class: "examples" }, [stage, said, find, ...groups]);
+  const legend = element("p", { class: "note" }, [
+    "Line under: ",
+    element("span", { class: "example-token query" }, "the token that attends"),
+    ", ",
+    element("span", { class: "example-token key" }, "the one that it attends to most"),
+    ". Tint: what each token gets.",
+  ]);
+  const root = element("div", { class: "examples" }, [stage, said, find, legend, ...groups]);
   root.addEventListener("keydown", walk);
   root.addEventListener("click", (event) => {
     const line = event.target.closest(".example-line");
@@ -118,7 +125,7 @@ function lineOf(example, number) {
 }
 
 /** The row of an example as the sentence: each word with what the query's token gives it. */
-function show(stage, { tokens, row, query, key }) {
+function show(stage, { tokens, row, query, key, weight }) {
   const record = { keys: tokens, queries: tokens, keyLen: tokens.labels.length };
   const none = () => {};
   const words = sentenceWords(record, {}, { choose: none, point: none });
@@ -126,7 +133,8 @@ function show(stage, { tokens, row, query, key }) {
   stage.replaceChildren(words.root);
   const { groupOf } = groupsOf(tokens, "token");
   words.show({
-    shares: row.map((weight) => weight / FULL),
+    // The weight that the example is about is known to more digits than the row.
+    shares: row.map((code, place) => (place === key ? weight : code / FULL)),
     side: "key",
     chosen: [groupOf[query]],
     key: key < 0 ? null : groupOf[key],

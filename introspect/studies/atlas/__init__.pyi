@@ -3,6 +3,8 @@ from .analyzer import AtlasAnalyzer as AtlasAnalyzer
 from .analyzer import AtlasSums as AtlasSums
 from .examples import NUM_EXAMPLES as NUM_EXAMPLES
 from .folder import ATLAS_KIND as ATLAS_KIND
+from .folder import NOT_KNOWN as NOT_KNOWN
+from .folder import NOT_NAMED as NOT_NAMED
 from .folder import Atlas as Atlas
 from .folder import HeadCard as HeadCard
 from .maps import query_key_maps as query_key_maps

@@ -214,7 +214,7 @@ def _packed(name: str, parts: list[bytes]) -> State:
 def _unpacked(state: State, name: str) -> list[bytes]:
     content = state[name].tobytes()
     ends = np.cumsum(state[f"{name}_lengths"]).tolist()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][: len(ends)]
     return [content[start:end] for start, end in zip(starts, ends, strict=True)]
 
 

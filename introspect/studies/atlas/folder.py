@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -13,11 +13,17 @@ import pandas as pd
 
 from introspect.calls import checked_result
 from introspect.errors import OutputError, SelectionError
-from introspect.io import read_run
+from introspect.io import CARDS, read_run
 from introspect.records import Head, HeadLike, as_head
 
 #: The kind of these folders in messages and in ``run.json``.
 ATLAS_KIND = "atlas"
+# What tells a row of a head on a text from another.
+_PLACE = ["layer", "head", "text_id", "query_index"]
+#: What stands in a summary for a model without a name.
+NOT_NAMED = "not named"
+#: What stands in it for a model without a revision.
+NOT_KNOWN = "not known"
 #: The tables of an atlas, each in a file of its name.
 TABLES = ("heads", "rules", "examples", "tokens", "similar", "modes", "maps", "texts")
 
@@ -71,6 +77,16 @@ class Atlas:
                 "same command again to go on."
             )
         return cls(folder, None if seen_from is None else Path(seen_from))
+
+    def beside(self, folder: str | os.PathLike[str]) -> Atlas:
+        """Return the same atlas, with links that start from a folder."""
+        return replace(self, seen_from=Path(folder))
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that it is of; ``None`` if the model had none."""
+        name = self.summary["provenance"].get("Model")
+        return None if name in (None, NOT_NAMED) else str(name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {str(self.path)!r}: {self.summary['finding']}>"
@@ -162,6 +178,34 @@ class Atlas:
         beside = {name: self._of(getattr(self, name), found) for name in OPTIONAL}
         return HeadCard(found, row.iloc[0], **tables, **beside)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all heads, in order."""
+        heads = zip(self.heads["layer"], self.heads["head"], strict=True)
+        return [str(Head(int(layer), int(head))) for layer, head in heads]
+
+    def has_page(self, head: str) -> bool:
+        """Return whether the folder holds a page for a head."""
+        return self._page(head).exists()
+
+    def page(self, head: str | None = None) -> str:
+        """Return the page of a head, or the index.
+
+        Raises:
+            OutputError: it cannot be read.
+        """
+        path = self._page(head)
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"Expected a page of the atlas in {str(path)!r}, but it cannot be read: {error}. "
+                "Run the command of the atlas again: it writes the page anew."
+            ) from error
+
+    def _page(self, head: str | None) -> Path:
+        return self.path / ("index.html" if head is None else f"{CARDS}/{head}.html")
+
     def search(
         self,
         query: str | None = None,
@@ -171,6 +215,8 @@ class Atlas:
         min_weight: float = 0.0,
     ) -> pd.DataFrame:
         """Return the kept examples from one token to another, the largest weight first.
+
+        A row that is among the strongest and in the sample is given once.
 
         Args:
             query: the token that attends, in any case; by default any.
@@ -189,7 +235,7 @@ class Atlas:
             if word is not None:
                 kept &= table[column].map(_plain) == _plain(word)
         found = table[kept].sort_values("weight", ascending=False, kind="stable")
-        return found.reset_index(drop=True)
+        return found.drop_duplicates(_PLACE).reset_index(drop=True)
 
     def _table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.path / f"{name}.parquet")

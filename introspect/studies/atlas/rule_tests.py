@@ -104,6 +104,7 @@ class FoundRules:
         p_adjusted: its family-wise p-value on the checking half; NaN where none could be had.
         num_groups: the blocks of texts of the checking half.
         is_counted: which rules may describe what a head does outside special tokens.
+        best_of_rest: as ``best``, of these rules alone.
     """
 
     names: tuple[str, ...]
@@ -115,6 +116,7 @@ class FoundRules:
     p_adjusted: Floats
     num_groups: int
     is_counted: npt.NDArray[np.bool_]
+    best_of_rest: Integers
 
     @classmethod
     def of(cls, sums: AtlasSums, *, draws: int = 10_000, seed: int = 0) -> FoundRules:
@@ -137,6 +139,7 @@ class FoundRules:
             p_adjusted,
             len(checking.gains),
             ~of_special & ~is_beside,
+            _best(finding, np.zeros_like(of_special), is_beside | of_special),
         )
 
     def unsteady(self, place: int, head: int) -> int:

@@ -22,6 +22,7 @@ from introspect.text import counted, listed, p_value, percent, percent_ends, ver
 TOLD_SPECIAL = 0.25
 # What covers enough only in the half that checks, and was not found.
 _ONE_HALF = "One half of the texts shows a rule that the other does not"
+_NO_REST = "No rule describes the rest"
 # A rule about fewer rows than this part says which rows it is about.
 _NEARLY_ALL = 0.9
 
@@ -79,6 +80,7 @@ class HeadSentences:
             claim.beside("all heads", self.found.mean_of_heads(rule), subject="all heads"),
             *([claim.beside("special tokens", special)] if special >= TOLD_SPECIAL else []),
             *(self._unsteady_beside(claim, place, head) if _ONE_HALF in sentence else ()),
+            *(self._rest_beside(claim, place, head) if f"{_NO_REST}:" in sentence else ()),
         )
 
     def _special(self, place: int, head: int) -> float:
@@ -116,7 +118,7 @@ class HeadSentences:
             return f"{first} Of the rest, {share} {goes}{self._alike(rule)}"
         rest = ""
         if kind.is_of_special and float(checking.coverage[at]) < MOSTLY_SPECIAL:
-            rest = self._unsteady(place, head) or " No rule describes the rest."
+            rest = self._unsteady(place, head) or self._rest(place, head)
         alike = self._alike(rule)
         return f"{share} of the attention of *{name}* {goes}{alike}{rest}"
 
@@ -151,6 +153,19 @@ class HeadSentences:
             f"{of_rest}{where}; {beside}."
         )
 
+    def _rest(self, place: int, head: int) -> str:
+        """Say how little the best rule covers of what a head does outside special tokens."""
+        rule = int(self.found.best_of_rest[place, head])
+        at = place, head, rule
+        if rule < 0 or not int(self.found.checking.n[at]):
+            return f" {_NO_REST}."
+        kind = list(self.sums.rules.values())[rule]
+        return (
+            f" {_NO_REST}: the best, {kind.name}, covers "
+            f"{percent(float(self.found.checking.coverage[at]), 0)} of it"
+            f"{self._where(place, head, rule)}."
+        )
+
     def _alike(self, rule: int) -> str:
         """Say which other rules ask for the same keys in all of these texts."""
         others = self.sums.same_as(self.found.names[rule])
@@ -181,6 +196,11 @@ class HeadSentences:
                 ("checking", self.found.checking),
             )
         ]
+
+    def _rest_beside(self, claim: Claim, place: int, head: int) -> list[Claim]:
+        rule = int(self.found.best_of_rest[place, head])
+        covered = float(self.found.checking.coverage[place, head, rule])
+        return [claim.beside(f"rest: {self.found.names[rule]}", covered)]
 
     def _beside(self, rule: int, even: float) -> str:
         parts = [f"even attention: {percent(even, 0)}"]

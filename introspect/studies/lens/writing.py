@@ -39,10 +39,11 @@ class HeadWriting:
         """The factor between what the unembedding gives and the logits."""
         return self._readout(0).scale
 
-    def layers(self) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    def layers(self) -> Iterator[tuple[int, torch.Tensor, torch.Tensor | None]]:
         """Yield each layer: its number, what its heads add, and what each key brings at weight 1.
 
-        Both are ``(num_heads, length, size)``, in float64.
+        Both are ``(num_heads, length, size)``, in float64. Behind a norm of the heads’ sum
+        (Gemma 2) no key brings anything by itself, and there is ``None``.
 
         Raises:
             CaptureError: a layer's output is not the sum of its input and its parts.
@@ -55,7 +56,10 @@ class HeadWriting:
             place = self.run.captured.layers[kind].index(number)
             values = self.run.captured.values[kind][place][0]
             projection = self.run.projections[kind, number]
-            yield number, added.heads[kind], brought_by_head(values, projection.by_head)
+            outputs = self.run.captured.head_outputs[kind][place][0].double()
+            is_plain = torch.equal(outputs @ projection.by_head.double(), added.heads[kind])
+            brought = brought_by_head(values, projection.by_head) if is_plain else None
+            yield number, added.heads[kind], brought
 
     def read(self, state: torch.Tensor, position: int) -> torch.Tensor:
         """Return what the unembedding is given of a part of the state at one token.

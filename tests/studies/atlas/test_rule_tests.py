@@ -133,7 +133,14 @@ def test_special_tokens_come_first_where_they_get_much():
     tables = AtlasTables.of(sums, texts_of(sums), str)
     first = tables.heads["sentence"].iloc[0]
     assert "goes to special tokens" in first
-    assert first.endswith("No rule describes the rest.")
+    found = re.search(r"No rule describes the rest: the best, (.+), covers (\d+)% of it", first)
+    assert found is not None, first
+    rules = tables.rules[(tables.rules["half"] == "checking") & (tables.rules["head"] == 0)]
+    name = next(key for key, rule in sums.rules.items() if rule.name == found[1])
+    covered = rules[rules["rule"] == name]["coverage"].item()
+    assert f"{100 * covered:.0f}" == found[2]
+    kinds = [claim.kind for claim in HeadSentences(sums, tables.found).claims(0, 0)]
+    assert kinds[-1] == f"follows: rest: {name}"
 
 
 @pytest.mark.parametrize("planted_rule", ["special", ""])

@@ -1,0 +1,114 @@
+"""The page for an atlas: its index, the card of a head, and a search in the kept examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from introspect.app.cached import atlas_in, is_open
+from introspect.app.chinese import word
+from introspect.app.display import embed_report, offer_table, plain, say, show_page
+from introspect.app.form import kept, typed
+from introspect.app.tables import example_table
+from introspect.studies.atlas import Atlas
+from introspect.text import whole
+
+_PARTS = {
+    "heads": word("All heads"),
+    "head": word("One head"),
+    "search": word("Search in examples"),
+}
+# More rows are for Python: the search has no end of them in a large atlas.
+_MOST_SHOWN = 500
+
+
+def draw() -> None:
+    """Draw the choice of a folder, and what is asked of the atlas in it."""
+    with st.sidebar:
+        folder = typed(
+            "atlas",
+            say("Folder of an atlas"),
+            is_known=is_open,
+            offer=say("Open this folder"),
+            refusal="The folder {name!r} is named by the address alone and is not opened. Press "
+            "“Open this folder” if you trust it, or type another.",
+        )
+    if folder is None:
+        st.info(say("Type the folder of an atlas. To make one: `introspect atlas FILE --out DIR`."))
+        return
+    atlas = atlas_in(folder)
+    # A link to a head names it alone.
+    first = "head" if "card" in st.query_params else "heads"
+    part = st.segmented_control(
+        say("What to show"),
+        list(_PARTS),
+        format_func=lambda part: say(_PARTS[part]),
+        required=True,
+        **kept("part", first, [say(part) for part in _PARTS.values()]),
+    )
+    if part == "head":
+        _draw_head(atlas)
+    elif part == "search":
+        _draw_search(atlas)
+    else:
+        show_page(atlas.page(), say("All heads"), hides_heading=False)
+
+
+def _draw_head(atlas: Atlas) -> None:
+    names = atlas.names
+    with st.columns([1, 3])[0]:
+        name = st.selectbox(say("Head"), names, **kept("card", names[0], names))
+    if atlas.has_page(name):
+        embed_report(atlas.page(name), say("One head"))
+    else:
+        st.markdown(plain(atlas.head(name).sentence))
+        st.info(say("The atlas keeps no page for this head."))
+
+
+def _draw_search(atlas: Atlas) -> None:
+    query, key, head, weight = st.columns(4)
+    any_head = say("All heads")
+    with query:
+        queries = st.text_input(say("Token that attends"), **kept("query"))
+    with key:
+        keys = st.text_input(say("Token that it attends to"), **kept("key"))
+    with head:
+        names = atlas.names
+        chosen = st.selectbox(
+            say("Head"), names, index=None, placeholder=any_head, **kept("of", labels=names)
+        )
+    with weight:
+        least = st.slider(say("Smallest weight"), 0.0, 1.0, step=0.05, **kept("least"))
+    found = atlas.search(
+        _word(queries), key=_word(keys), head=chosen, min_weight=float(least or 0.0)
+    )
+    table = example_table(found.head(_MOST_SHOWN), atlas.texts)
+    st.caption(
+        say(
+            "{shown} of {found} kept examples, the largest weight first.",
+            shown=whole(len(table)),
+            found=whole(len(found)),
+        )
+    )
+    st.dataframe(table, hide_index=True, column_config=_columns(), alt="Examples of the atlas")
+    offer_table(table, "examples.csv")
+
+
+def _word(typed: Any) -> str | None:
+    return str(typed).strip() or None if typed else None
+
+
+def _columns() -> dict[str, Any]:
+    return {
+        "head": st.column_config.TextColumn(say("head")),
+        "query": st.column_config.TextColumn(say("Token that attends")),
+        "key": st.column_config.TextColumn(say("Token that it attends to")),
+        "weight": st.column_config.NumberColumn(say("weight"), format="%.3f"),
+        "set": st.column_config.TextColumn(say("kept as")),
+        "text": st.column_config.TextColumn(say("Text"), width="large"),
+    }
+
+
+if __name__ == "__main__":
+    draw()
