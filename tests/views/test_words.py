@@ -144,7 +144,8 @@ def test_on_paper_arcs_end_at_their_words(open_page):
         return (left + right) / 2;
       });
       return [...document.querySelectorAll('.word-arcs path')].map((path) => {
-        const end = path.getPointAtLength(path.getTotalLength()).matrixTransform(path.getScreenCTM());
+        const last = path.getPointAtLength(path.getTotalLength());
+        const end = last.matrixTransform(path.getScreenCTM());
         return Math.min(...middles.map((middle) => Math.abs(middle - end.x)));
       });
     }"""
