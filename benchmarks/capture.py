@@ -6,7 +6,10 @@ All in one process, the two sides of a ratio in turn, medians of pairs:
 
 * whole patterns, over the model's own eager forward with ``output_attentions=True``;
 * selected rows, over the plain SDPA forward, at batch 32;
-* peak memory of selected rows at 4,096 tokens, over that of the plain forward.
+* peak memory of selected rows at 4,096 tokens, over that of the plain forward;
+* modules that are none of transformers: whole patterns of ``nn.MultiheadAttention`` over the same
+  module that returns its weights, and selected rows of ``scaled_dot_product_attention`` over the
+  plain run.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from collections.abc import Callable
 
 import torch
 import transformers as tf
+from torch import nn
 
 import introspect as ix
 
@@ -48,6 +52,7 @@ def main() -> None:
         eager, sdpa = build(cls, config, "eager"), build(cls, config, "sdpa")
         compare_whole(name, eager, sdpa, inputs, options.runs)
         compare_rows(name, sdpa, inputs, options.runs)
+    compare_own(options.runs)
     plain, rows = (run_for_memory(side) for side in ("plain", "rows"))
     print(
         f"{f'rows at {LONG} tokens, peak memory':<44} {rows / plain:5.2f} x  ({plain} → {rows} MB)"
@@ -74,6 +79,48 @@ def compare_rows(name: str, sdpa: torch.nn.Module, inputs: dict, runs: int) -> N
             return sdpa(**inputs, use_cache=False)
 
     ratio(f"{name}: rows / plain SDPA", lambda: ix.capture(sdpa, inputs, rows=[3, 7]), plain, runs)
+
+
+class Layer(nn.Module):
+    """A layer whose attention is torch's, with its weights or without."""
+
+    def __init__(self, *, needs_weights: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(384, 12, batch_first=True)
+        self.inner = nn.Sequential(nn.Linear(384, 1536), nn.GELU(), nn.Linear(1536, 384))
+        self.norms = nn.ModuleList(nn.LayerNorm(384) for _ in range(2))
+        self.needs_weights = needs_weights
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend, and map each state."""
+        given = self.norms[0](x)
+        x = (
+            x
+            + self.attention(
+                given, given, given, need_weights=self.needs_weights, average_attn_weights=False
+            )[0]
+        )
+        return x + self.inner(self.norms[1](x))
+
+
+def compare_own(runs: int) -> None:
+    """Modules without transformers, six layers of minilm's size, 8 texts of 128 tokens."""
+    x = torch.randn(8, 128, 384)
+    with_weights, without = (
+        nn.Sequential(*(Layer(needs_weights=needs) for _ in range(6))).eval()
+        for needs in (True, False)
+    )
+
+    def plain(module: nn.Module) -> Callable[[], object]:
+        def run() -> object:
+            with torch.no_grad():
+                return module(x)
+
+        return run
+
+    ratio("own module, whole", lambda: ix.capture(with_weights, x), plain(with_weights), runs)
+    rows = [0, 64]
+    ratio("own module, rows", lambda: ix.capture(without, x, rows=rows), plain(without), runs)
 
 
 def ratio(name: str, ours: Callable[[], object], theirs: Callable[[], object], runs: int) -> None:

@@ -45,7 +45,9 @@ from .replay import KeptRun as KeptRun
 from .replay import Layers as Layers
 from .replay import replayed_results as replayed_results
 from .replay import tensors_in as tensors_in
+from .unwrapping import attending_module as attending_module
 from .unwrapping import check_positions as check_positions
+from .unwrapping import has_own_attention as has_own_attention
 from .unwrapping import models_inside as models_inside
 from .unwrapping import taken_by as taken_by
 from .unwrapping import transformers_model as transformers_model

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import nn
 from transformers import Cache
 
 from introspect.errors import CaptureError, IntrospectError, SelectionError
-from introspect.hooks.unwrapping import Anything, taken_by
+from introspect.hooks.unwrapping import Anything, has_own_attention, taken_by
 
 # What a run may write to: the caches of the generations of models, and states that some add to.
 _WRITTEN_TO = ("past_key_values", "cache_params", "past_buckets_states", "mems", "inputs_embeds")
@@ -33,17 +34,51 @@ _ORDINARY = {
 }
 
 
-def run_arguments(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+_FAILURES = (
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    ValueError,
+    AssertionError,
+)
+
+
+def run_arguments(
+    module: nn.Module, inputs: Mapping[str, Any] | Sequence[Any] | torch.Tensor
+) -> dict[str, Any]:
     """Return ``inputs`` on the model's device, without a cache, which changes the last digits.
 
     Raises:
-        CaptureError: the inputs are not named tensors, or the model has no weights in memory.
+        CaptureError: the inputs are no tensors, or the model has no weights in memory.
     """
-    arguments = placed(module, inputs)
+    arguments = placed(module, _by_name(module, inputs))
     taken = taken_by(module)
     if not isinstance(taken, Anything) and "use_cache" in taken:
         arguments.setdefault("use_cache", False)
     return arguments
+
+
+def _by_name(module: nn.Module, inputs: Any) -> Any:
+    """Return inputs that are given by position under the names of a module's arguments."""
+    given = [inputs] if torch.is_tensor(inputs) else inputs
+    if isinstance(given, Mapping | str) or not isinstance(given, Sequence):
+        return inputs
+    if not any(map(torch.is_tensor, given)):
+        return inputs
+    parameters = inspect.signature(module.forward).parameters.values()
+    names = [
+        each.name
+        for each in parameters
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(names) < len(given):
+        raise CaptureError(
+            f"Expected at most {len(names)} inputs for {type(module).__name__}, whose arguments "
+            f"are {', '.join(names) or 'not named'}, got {len(given)}. Give them by name."
+        )
+    return dict(zip(names, given, strict=False))
 
 
 def ran(module: nn.Module, arguments: Mapping[str, Any], **more: Any) -> Any:
@@ -74,8 +109,8 @@ def telling_failures(module: nn.Module, arguments: Mapping[str, Any]) -> Iterato
         yield
     except IntrospectError:
         raise
-    except (TypeError, IndexError, KeyError, AttributeError, NotImplementedError, ValueError) as e:
-        raise _failed(module, arguments, e) from e
+    except _FAILURES as error:
+        raise _failed(module, arguments, error) from error
     except RuntimeError as error:
         # A caller may have a smaller batch to try where memory runs out.
         if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error).lower():
@@ -119,8 +154,8 @@ def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(inputs, Mapping):
         raise CaptureError(
-            f"Expected inputs by name, such as tokenizer(text, return_tensors='pt') gives, got "
-            f"{type(inputs).__name__}. For a text itself: "
+            "Expected tensors, by name as tokenizer(text, return_tensors='pt') gives them, or by "
+            f"position, got {type(inputs).__name__}. For a text itself: "
             "ix.load((module, tokenizer)).capture(text)."
         )
     device = _device(module)
@@ -128,18 +163,35 @@ def placed(module: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accepted(module: nn.Module, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Select the inputs that the module's forward method takes."""
+    """Select the inputs that the module's forward method takes.
+
+    A module without a transformers model may call the tokens otherwise: its first argument is them.
+    """
     taken = taken_by(module)
-    return {name: value for name, value in inputs.items() if name in taken}
+    selected = {name: value for name, value in inputs.items() if name in taken}
+    if "input_ids" in inputs and "input_ids" not in taken and has_own_attention(module):
+        first = next(iter(inspect.signature(module.forward).parameters))
+        selected = {first: inputs["input_ids"], **selected}
+    return selected
 
 
-def checked_rows(rows: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
+def checked_rows(rows: Any, arguments: Mapping[str, Any], *, of_any: bool = False) -> torch.Tensor:
     """Return ``rows`` as positions: ``(num_rows,)`` for all batch items, or ``(batch, num_rows)``.
+
+    Args:
+        rows: what the caller has given.
+        arguments: the arguments of the run.
+        of_any: whether the inputs may be anything, and each attention checks its rows by itself.
 
     Raises:
         SelectionError: the rows do not fit the batch or the length, or the inputs have no tokens.
     """
     ids = _tokens(arguments)
+    if of_any:
+        chosen = torch.as_tensor(rows)
+        if chosen.ndim in (1, 2) and chosen.numel() and bool((chosen >= 0).all()):
+            return chosen.long()
+        raise SelectionError(f"Expected `rows` as a list of positions from 0, got {rows!r}.")
     if ids is None:
         raise SelectionError("Expected `input_ids` among the inputs, to choose rows of.")
     batch, length = ids.shape[:2]
@@ -181,8 +233,8 @@ def is_ordinary(arguments: Mapping[str, Any]) -> bool:
 
 def _device(module: nn.Module) -> torch.device:
     parameter = next(module.parameters(), None)
-    if parameter is None:
-        raise CaptureError(f"Expected a model with weights, but {type(module).__name__} has none.")
+    if parameter is None:  # what attends may be given all that it weighs
+        return torch.device("cpu")
     _check_weights(module)
     if parameter.device.type != "meta":
         return parameter.device

@@ -25,9 +25,10 @@ from introspect.hooks.captured import (
 from introspect.hooks.downstream.blocks import DERIVED, BlockLog, DerivedParts, held_projections
 from introspect.hooks.downstream.projection import BEHIND_NORMS, Projection
 from introspect.hooks.interface import active_editors
+from introspect.hooks.layout import learn_layout
 from introspect.hooks.observation import Observation, Receive
 from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
-from introspect.hooks.unwrapping import watched_module
+from introspect.hooks.unwrapping import has_own_attention, watched_module
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick_rows
 from introspect.records import Certificate, names_of_parts
@@ -39,7 +40,7 @@ PARTS = names_of_parts("attention", "projection", "block")
 @checked_call
 def capture(
     module: nn.Module,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, Any] | Sequence[Any] | torch.Tensor,
     include: Sequence[str] | str = ("attentions",),
     *,
     layers: Sequence[int] | None = None,
@@ -56,8 +57,10 @@ def capture(
 
     Args:
         module: any transformers model that computes attention through the attention interface, or
-            that returns it.
-        inputs: the arguments of the model's ``forward``, a dictionary of tensors.
+            that returns it; or a module without one that calls ``scaled_dot_product_attention``,
+            ``nn.MultiheadAttention``, or a product, a softmax and a product.
+        inputs: the arguments of the model's ``forward``, a dictionary of tensors; or one tensor or
+            several, by position.
         include: the parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
             ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``, ``contributions``.
         layers: keep only these layers, by the model's own numbers.
@@ -93,12 +96,12 @@ def capture(
             f"Expected include=('attentions',) with `rows`, got {wanted}: of single rows only the "
             "attention is computed. Leave `rows` out to have the other parts."
         )
-    chosen = checked_rows(rows, arguments)
+    own = has_own_attention(module)
+    chosen = checked_rows(rows, arguments, of_any=own)
     observation.check_has_rows()
     try:
-        watcher = RowWatcher(
-            chosen, observation.has_rows, observation.see, length=num_tokens(arguments)
-        )
+        length = None if own else num_tokens(arguments)
+        watcher = RowWatcher(chosen, observation.has_rows, observation.see, length=length)
         output = run_watched(module, arguments, observation, watcher)
         observation.check_rows()
     except RowsNotRecomputableError:
@@ -120,7 +123,9 @@ def _capture_compared(
     """Capture whole patterns, and hold the output to the model's own if its inputs are unusual."""
     # Other inputs than tokens may mean something else to eager attention than to what the model
     # runs.
-    is_compared = not is_ordinary(arguments) and not active_editors()
+    # What torch's functions do with theirs is known.
+    own = has_own_attention(module)
+    is_compared = not own and not is_ordinary(arguments) and not active_editors()
     may_stop = not is_compared
     observation = Observation(module, layers, heads, dtype, may_stop=may_stop, kind=kind)
     if set(DERIVED) & set(wanted):
@@ -129,6 +134,9 @@ def _capture_compared(
         )
     else:
         captured = _capture_whole(module, arguments, wanted, observation)
+    if own and layers is None and not active_editors():
+        by_kind = captured.attentions.values() if heads is None else ()
+        learn_layout(module, observation, (layer for layers in by_kind for layer in layers))
     if is_compared:
         return held_to_the_model(module, arguments, captured)
     return replace(captured, certificate=noted(captured.certificate, NOT_COMPARED))
@@ -245,12 +253,22 @@ def _captured(
         **by_kind,
         layers=TowersByKind.of(observation.layers, main),
         output=output,
-        certificate=replace(certificate, note=observation.tower_note),
+        certificate=replace(certificate, note=observation.tower_note or observation.note),
+        modules=observation.modules,
     )
 
 
 def _with_rows(whole: Captured, rows: torch.Tensor) -> Captured:
-    """Return rows of the whole patterns, with a certificate that says how they were obtained."""
+    """Return rows of the whole patterns, with a certificate that says how they were obtained.
+
+    Raises:
+        SelectionError: a row does not exist.
+    """
+    shapes = [layer.shape for layers in whole.attentions.values() for layer in layers]
+    if int(rows.max()) >= (fewest := min(shape[2] for shape in shapes)):
+        raise SelectionError(
+            f"Expected `rows` in 0–{fewest - 1}, got {sorted(set(rows.flatten().tolist()))}."
+        )
     attentions = {
         kind: [pick_rows(layer, rows.to(layer.device), dim=2) for layer in layers]
         for kind, layers in whole.attentions.items()
@@ -311,8 +329,9 @@ def stream(
     if rows is None:
         _, route, errors = run_whole(module, arguments, include, observation)
     else:
-        chosen = checked_rows(rows, arguments)
-        length = num_tokens(arguments)
+        own = has_own_attention(module)
+        chosen = checked_rows(rows, arguments, of_any=own)
+        length = None if own else num_tokens(arguments)
         watcher = RowWatcher(chosen, observation.has_rows, observation.see, counted, length=length)
         run_watched(module, arguments, observation, watcher)
         observation.check_rows()

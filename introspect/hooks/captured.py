@@ -82,6 +82,7 @@ class Captured:
         integrated_gradients: shaped like the attentions, from ``capture_gradients`` as well.
         visible: ``(batch or 1, 1, query_len, key_len)``, bool: the keys that the mask lets each
             query see, of layers whose mask is known.
+        modules: the path, in a module of one's own, of the part that computes each layer.
     """
 
     attentions: PartByKind
@@ -99,6 +100,15 @@ class Captured:
     gradients: PartByKind = field(default_factory=dict)
     integrated_gradients: PartByKind = field(default_factory=dict)
     visible: PartByKind = field(default_factory=dict)
+    modules: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kinds = [
+            f"{kind} {len(layers)} × {tuple(layers[0].shape)}"
+            for kind, layers in self.attentions.items()
+            if layers
+        ]
+        return f"<{type(self).__name__}: {'; '.join(kinds)}, by {self.certificate.route}>"
 
 
 def certificate_of(
@@ -108,7 +118,7 @@ def certificate_of(
     output_errors: Sequence[torch.Tensor] = (),
 ) -> Certificate:
     """Return a certificate of everything known without another run of the model."""
-    parameter = next(module.parameters())
+    parameter = next(module.parameters(), torch.zeros(()))
     return Certificate(
         route=route,
         max_row_sum_error=_max_row_sum_error(attentions) if attentions else None,

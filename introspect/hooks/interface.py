@@ -39,6 +39,24 @@ _EAGER_NAME = "eager_attention_forward"
 
 
 @dataclass(frozen=True, eq=False)
+class OwnFunctions:
+    """The functions that compute an attention that is not called through the interface.
+
+    Args:
+        plain: computes it as it is computed unwatched, from a module, queries, keys, values, a mask
+            and the remaining arguments.
+        eager: computes it with its weights.
+        is_eager: whether it is computed with its weights when it is not watched.
+        is_cross: whether the keys are of another sequence than the queries.
+    """
+
+    plain: Callable[..., Attended]
+    eager: Callable[..., Attended]
+    is_eager: bool = False
+    is_cross: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class AttentionCall:
     """What one attention module passes to the function that computes attention.
 
@@ -49,6 +67,7 @@ class AttentionCall:
         values: ``(batch, num_key_value_heads, key_len, value_dim)``, before they are repeated.
         mask: the mask, made by the mask function that the watcher selects.
         arguments: the remaining positional and keyword arguments.
+        own: what computes it, where it is not called through the interface.
     """
 
     module: nn.Module
@@ -57,6 +76,7 @@ class AttentionCall:
     values: torch.Tensor
     mask: torch.Tensor | None
     arguments: tuple[tuple[Any, ...], Mapping[str, Any]]
+    own: OwnFunctions | None = None
 
     @property
     def is_edited(self) -> bool:
@@ -66,6 +86,8 @@ class AttentionCall:
     @property
     def is_eager(self) -> bool:
         """Whether the model computes attention eagerly when it is not watched."""
+        if self.own is not None:
+            return self.own.is_eager
         return _unwatched_name(getattr(self.module, "config", None)) == "eager"
 
     def eager(self) -> Attended:
@@ -75,6 +97,8 @@ class AttentionCall:
         keys that may be seen, so one is made additive first; a model that runs eagerly anyway adds
         it as it is, and is shown as it is.
         """
+        if self.own is not None:
+            return self._with(self.own.eager)
         mask = self.mask
         if torch.is_tensor(mask) and mask.dtype == torch.bool and not self.is_eager:
             lowest = torch.finfo(self.queries.dtype).min
@@ -84,7 +108,7 @@ class AttentionCall:
 
     def plain(self) -> Attended:
         """Compute the attention as the model does when it is not watched."""
-        return self._with(_unwatched_attention(self.module))
+        return self._with(_unwatched_attention(self.module) if self.own is None else self.own.plain)
 
     def _with(self, function: Callable[..., Attended]) -> Attended:
         positional, named = self.arguments
@@ -194,7 +218,11 @@ def _watched_attention(
     *args: Any,
     **kwargs: Any,
 ) -> Attended:
-    call = AttentionCall(module, query, key, value, attention_mask, (args, kwargs))
+    return attended(AttentionCall(module, query, key, value, attention_mask, (args, kwargs)))
+
+
+def attended(call: AttentionCall) -> Attended:
+    """Compute an attention with the edits of this thread, by its watcher if there is one."""
     for editor in active_editors():
         call = editor.edited(call)
     watcher = _watcher.get()

@@ -157,6 +157,8 @@ class Numbering:
             module: the attention module.
             call: what it computes, where that is known.
         """
+        if call is not None and call.own is not None:
+            return "cross" if call.own.is_cross else "self"
         tower = self._tower(module)
         if self.towers is None or (tower is None and self.towers.main is None):
             return self._kind_of_side(module)

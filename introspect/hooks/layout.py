@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -17,8 +18,8 @@ from introspect.hooks.interface import unedited
 from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
-from introspect.hooks.run import products_of_own_output, run_watched
-from introspect.hooks.unwrapping import transformers_model
+from introspect.hooks.run import products_of_own_output, run_watched, run_whole
+from introspect.hooks.unwrapping import attending_module, has_own_attention
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
@@ -45,6 +46,8 @@ class AttentionLayout:
         beside: the attentions that a run on a text alone does not compute: of pictures.
         main: the kind of the words' attention, where other towers stand beside.
         modules: which module computes each of those beside.
+        reads_ahead: whether some token attends to a later one, where the model is a module of one's
+            own; then padding that no mask hides would change what is computed.
     """
 
     heads: Mapping[tuple[str, int], HeadCount]
@@ -52,6 +55,7 @@ class AttentionLayout:
     beside: frozenset[tuple[str, int]] = frozenset()
     main: str | None = None
     modules: Mapping[tuple[str, int], nn.Module] = field(default_factory=dict)
+    reads_ahead: bool = False
 
     @property
     def heads_of_text(self) -> dict[tuple[str, int], HeadCount]:
@@ -78,7 +82,7 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
     Raises:
         CaptureError: it has no attention that can be observed, or takes inputs of another kind.
     """
-    module = transformers_model(module)
+    module = attending_module(module)
     with lock:
         layout = _known.get(module)
     if layout is None:
@@ -87,6 +91,36 @@ def attention_layout(module: nn.Module) -> AttentionLayout:
         with lock:
             _known[module] = layout
     return layout
+
+
+def learn_layout(
+    module: nn.Module, observation: Observation, attentions: Iterable[torch.Tensor]
+) -> None:
+    """Keep the attentions that were seen in a module without a transformers model.
+
+    Which inputs such a module takes only its owner knows; a capture shows it.
+
+    Args:
+        module: the module.
+        observation: what was seen in it.
+        attentions: its patterns; none where they were not asked for.
+    """
+    if not observation.own_heads:
+        return
+    with lock:
+        known = _known.get(module)
+    if known is not None and {*known.heads} >= {*observation.own_heads}:
+        return
+    layout = _own_layout(observation, attentions)
+    with lock:
+        _known[module] = layout
+
+
+def _own_layout(observation: Observation, attentions: Iterable[torch.Tensor]) -> AttentionLayout:
+    heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
+    above = [bool(layer.triu(1).any()) for layer in attentions]
+    ahead = any(above) or not above
+    return AttentionLayout(heads, dict(observation.own_products), reads_ahead=ahead)
 
 
 def _found(module: nn.Module) -> AttentionLayout:
@@ -130,6 +164,8 @@ def _renamed(by_place: Mapping[tuple[str, int], _Held], main: str) -> dict[tuple
 def _of_run(module: nn.Module) -> AttentionLayout:
     """Return the attentions of a run on a few tokens."""
     arguments = run_arguments(module, few_tokens(module))
+    if has_own_attention(module):
+        return _of_own_run(module, arguments)
     heads: dict[tuple[str, int], HeadCount] = {}
 
     def receive(kind: str, layer: int, parts: Mapping[str, torch.Tensor]) -> None:
@@ -152,6 +188,13 @@ def _of_run(module: nn.Module) -> AttentionLayout:
         for place, head_count in products.items()
     }
     return AttentionLayout(counts, products)
+
+
+def _of_own_run(module: nn.Module, arguments: dict[str, Any]) -> AttentionLayout:
+    observation = Observation(module, None, None, None)
+    run_whole(module, arguments, ("attentions",), observation)
+    by_kind = observation.parts["attentions"].values()
+    return _own_layout(observation, (layer for layers in by_kind for layer in layers))
 
 
 def _read_from_modules(
@@ -194,6 +237,8 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
     Raises:
         CaptureError: it takes other inputs.
     """
+    if has_own_attention(module):
+        return _few_ids(module)
     is_of_pictures = getattr(module, "main_input_name", "input_ids") == "pixel_values"
     pictures = {"pixel_values": torch.zeros(1, *_picture_size(module))} if is_of_pictures else {}
     if is_of_pictures and not is_encoder_decoder(module):
@@ -216,6 +261,24 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
     if is_encoder_decoder(module):
         inputs["decoder_input_ids"] = ids.clone()
     return accepted(module, inputs)
+
+
+def _few_ids(module: nn.Module) -> dict[str, Any]:
+    """Return a few tokens for a module without a transformers model, if it embeds tokens.
+
+    Raises:
+        CaptureError: it has no embedding, or its first argument has no name.
+    """
+    sizes = [part.num_embeddings for part in module.modules() if isinstance(part, nn.Embedding)]
+    names = [name for name in inspect.signature(module.forward).parameters if name != "self"]
+    if not sizes or not names:
+        raise CaptureError(
+            f"Expected a transformers model, or a module that embeds tokens, got "
+            f"{type(module).__name__}, which is none and has no nn.Embedding. Capture it with "
+            "inputs of your own, ix.capture(module, inputs): that shows its heads as well."
+        )
+    ids = torch.arange(_NUM_TOKENS)[None] % max(sizes)
+    return {names[0]: ids}
 
 
 def _picture_size(module: nn.Module) -> tuple[int, int, int]:

@@ -16,6 +16,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _pop_mode,
+    _push_mode,
+)
 
 from introspect.changes import Changes, guarded, lock, sweep
 
@@ -235,6 +241,21 @@ def _end_run(changes: Changes) -> None:
 def _is_compiled(part: nn.Module) -> bool:
     is_wrapped = "_orig_mod" in part._modules or part._compiled_call_impl is not None
     return is_wrapped or hasattr(vars(part).get("forward"), "_torchdynamo_orig_callable")
+
+
+def push_mode(changes: Changes, mode: TorchFunctionMode) -> None:
+    """Let a mode see what this thread computes with torch, as long as the changes last."""
+    changes.note(partial(_remove_mode, mode))
+    _push_mode(mode)  # type: ignore[no-untyped-call]
+
+
+def _remove_mode(mode: TorchFunctionMode) -> None:
+    """Take a mode from among those of this thread, wherever it stands: others may end later."""
+    modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    for _ in modes[modes.index(mode) :] if mode in modes else ():
+        _pop_mode()  # type: ignore[no-untyped-call]
+    for later in modes[modes.index(mode) + 1 :] if mode in modes else ():
+        _push_mode(later)  # type: ignore[no-untyped-call]
 
 
 # Where a module of torch keeps its hooks, and what it notes about them, by number.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from introspect.changes import Changes
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
 from introspect.hooks.layer_index import Numbering
+from introspect.hooks.products import AttentionProducts
 from introspect.hooks.watchers import Parts, RowsNotRecomputableError
 from introspect.records import CAPTURE_PARTS
 
@@ -59,6 +60,16 @@ class Observation:
         self.towers: dict[str, list[int]] = {}
         self.parts: dict[str, dict[str, list[torch.Tensor]]] = {}
         self.layers: dict[str, list[int]] = {}
+        #: The paths of the modules that compute each layer, where its model is no transformers one.
+        self.modules: dict[str, list[str]] = {}
+        #: The functions of torch that a module of one's own has called.
+        self.functions: Mapping[str, None] = {}
+        #: What a reader of the certificate is to know besides.
+        self.note = ""
+        #: The numbers of heads of queries and of keys, where its model is no transformers one.
+        self.own_heads: dict[tuple[str, int], tuple[int, int]] = {}
+        #: The steps of each attention, where such a model computes it by products.
+        self.own_products: dict[tuple[str, int], AttentionProducts] = {}
         self._heads = None if heads is None else list(heads)
         self._dtype = dtype
         self._may_stop = may_stop
@@ -149,6 +160,9 @@ class Observation:
         had_all = self._has_all()
         place = self._numbering.place(call)
         kind = place.kind
+        if call.own is not None:
+            heads = int(call.queries.shape[1]), int(call.keys.shape[1])
+            self.own_heads[kind, place.layer] = heads
         if place.is_piece:
             if self._held is not None:
                 self._held[2].append(parts)
@@ -167,7 +181,7 @@ class Observation:
             is_in_graph = any(part.requires_grad for part in parts.values())
             self._held = None if is_in_graph else (kind, place.layer, [parts])
             return
-        self.keep(kind, place.layer, parts)
+        self.keep(kind, place.layer, parts, None if call.own is None else call.module)
         # A layer's values may arrive in two calls (see _extend); its attention does not.
         if self._has_all() and not {"values", "head_outputs"} & set(parts):
             raise AllSeen
@@ -284,11 +298,25 @@ class Observation:
         self._seen.setdefault(kind, []).append(number)
         self.keep(kind, number, parts)
 
-    def keep(self, kind: str, number: int, parts: Parts) -> None:
-        """Keep the parts of a layer that has been counted, if the layer was asked for."""
+    def number(self, module: nn.Module, kind: str) -> int:
+        """Return the number of a layer that is seen without a call of its own, and count it."""
+        return self._numbering.count(module, kind)
+
+    def keep(self, kind: str, number: int, parts: Parts, module: nn.Module | None = None) -> None:
+        """Keep the parts of a layer that has been counted, if the layer was asked for.
+
+        Args:
+            kind: the kind of attention.
+            number: the layer's number.
+            parts: what it computes.
+            module: what computes it, where its path is to be kept too.
+        """
         if not self.is_kept(kind, number):
             return
         self.layers.setdefault(kind, []).append(number)
+        if module is not None:
+            path = next(name for name, part in self._module.named_modules() if part is module)
+            self.modules.setdefault(kind, []).append(path)
         if self._receive is not None:
             self._receive(kind, number, parts)
             return

@@ -30,6 +30,8 @@ _PRODUCTS = (
 )
 _SUMMED_PRODUCTS = (torch.baddbmm, torch.Tensor.baddbmm)
 _TOLERANCE = 1e-4
+# How many steps after its softmax a pattern is used, where heads are mixed in between.
+_FEW_STEPS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,17 +138,34 @@ def parts_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> dict[str
     Raises:
         CaptureError: a part was not found, or does not match the attention; the message says which.
     """
-    batch, heads = own.shape[:2]
-    place = _softmax_of(own, trace)
+    place = _softmax_of(own, trace.events)
     if place is None:
         raise _missing("scores", model, "no softmax gave the attention that it returns")
-    softmax = trace.events[place]
+    return parts_at(place, trace.events, own.shape, model)
+
+
+def parts_at(
+    place: int, events: Sequence[Step], shape: Sequence[int], model: str
+) -> dict[str, torch.Tensor]:
+    """Return all parts of the attention whose pattern a softmax computes.
+
+    Args:
+        place: the number of the softmax.
+        events: the steps of the model's run.
+        shape: of the pattern, ``(batch, num_heads, query_len, key_len)``.
+        model: the model's name, for errors.
+
+    Raises:
+        CaptureError: a part was not found, or does not match the attention; the message says which.
+    """
+    batch, heads = shape[:2]
+    softmax = events[place]
     assert isinstance(softmax, Softmax)
-    attention = softmax.result.reshape(own.shape)
-    before = _product_before(place, trace, attention.numel())
+    attention = softmax.result.reshape(*shape)
+    before = _product_before(place, events, attention.numel())
     if before is None:
         raise _missing("queries", model, "no product of two tensors came before its softmax")
-    after = trace.events[_weighing(place, trace, attention, model)]
+    after = events[_weighing(place, events, attention, model)]
     assert isinstance(after, Product)
     parts = {
         "attentions": attention,
@@ -172,20 +191,35 @@ def products_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> Atten
         CaptureError: they were not found, or do not match the attention.
     """
     parts = parts_behind(own, trace, model)
-    softmax = _softmax_of(own, trace)
+    softmax = _softmax_of(own, trace.events)
     assert softmax is not None
-    weighing = _weighing(softmax, trace, parts["attentions"], model)
+    return products_at(softmax, trace.events, parts, model)
+
+
+def is_attention(place: int, events: Sequence[Step], size: int) -> bool:
+    """Return whether a softmax of a product weighs something, whatever is done to the weights."""
+    if _product_before(place, events, size) is None:
+        return False
+    later = events[place + 1 : place + 1 + _FEW_STEPS]
+    return any(isinstance(each, Product) and each.left.numel() == size for each in later)
+
+
+def products_at(
+    place: int, events: Sequence[Step], parts: Mapping[str, torch.Tensor], model: str
+) -> AttentionProducts:
+    """Return the steps that belong to the softmax at ``place``, whose parts are known."""
+    weighing = _weighing(place, events, parts["attentions"], model)
     heads, shared = parts["head_outputs"].shape[1], parts["values"].shape[1]
-    return AttentionProducts(softmax, weighing, heads, shared)
+    return AttentionProducts(place, weighing, heads, shared)
 
 
 def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: str) -> None:
     """Check that the scores give the attention, and that the head outputs follow from it."""
+    if active_editors():
+        return  # an intervention may have changed the patterns or the heads' outputs
     softmax = parts["scores"].float().softmax(-1)
     if not (softmax - attention).abs().max() <= _TOLERANCE:
         raise _missing("scores", model, "their softmax is not the attention that it returns")
-    if active_editors():
-        return  # an intervention may have changed the heads' outputs
     values = parts["values"]
     repeated = values.repeat_interleave(attention.shape[1] // values.shape[1], dim=1)
     expected = attention.to(repeated.dtype) @ repeated
@@ -194,9 +228,9 @@ def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: st
         raise _missing("values", model, "weighed by the attention they are not the heads' output")
 
 
-def _softmax_of(own: torch.Tensor, trace: ProductTrace) -> int | None:
+def _softmax_of(own: torch.Tensor, events: Sequence[Step]) -> int | None:
     """Return the index of the softmax whose output or input is what the model returned."""
-    for place, event in enumerate(trace.events):
+    for place, event in enumerate(events):
         if isinstance(event, Softmax) and event.result.numel() == own.numel():
             for side in (event.result, event.given):
                 if torch.allclose(side.reshape(own.shape), own, atol=1e-6, rtol=0):
@@ -204,10 +238,10 @@ def _softmax_of(own: torch.Tensor, trace: ProductTrace) -> int | None:
     return None
 
 
-def _product_before(place: int, trace: ProductTrace, size: int) -> Product | None:
+def _product_before(place: int, events: Sequence[Step], size: int) -> Product | None:
     """Return the first product of that size since the previous softmax; later ones add to it."""
     product = None
-    for event in reversed(trace.events[:place]):
+    for event in reversed(events[:place]):
         if isinstance(event, Softmax):
             break
         if event.result.numel() == size:
@@ -215,9 +249,9 @@ def _product_before(place: int, trace: ProductTrace, size: int) -> Product | Non
     return product
 
 
-def _weighing(place: int, trace: ProductTrace, attention: torch.Tensor, model: str) -> int:
+def _weighing(place: int, events: Sequence[Step], attention: torch.Tensor, model: str) -> int:
     """Return the index of the product with the values, after the softmax at ``place``."""
-    for number, event in enumerate(trace.events[place + 1 :], start=place + 1):
+    for number, event in enumerate(events[place + 1 :], start=place + 1):
         is_weighing = isinstance(event, Product) and event.left.numel() == attention.numel()
         if is_weighing and event.right.shape[-2] == attention.shape[-1]:  # type: ignore[union-attr]
             return number

@@ -21,14 +21,20 @@ from introspect.hooks.products import (
     parts_behind,
     products_behind,
 )
+from introspect.hooks.torch_attention import (
+    TORCH_ROUTE,
+    OwnProducts,
+    watch_torch,
+)
 from introspect.hooks.towers import attends
-from introspect.hooks.unwrapping import is_adapted, taken_by
+from introspect.hooks.unwrapping import has_own_attention, is_adapted, taken_by
 from introspect.hooks.watchers import WholeWatcher
 
 INTERFACE_ROUTE = "attention interface"
 ROWS_ROUTE = "selected rows beside the model's own implementation"
 OUTPUT_ROUTE = "the model's own output"
 MODULES_ROUTE = "what its attention modules return"
+_OWN_PRODUCTS_ROUTE = "the products around the softmaxes of the module's own code"
 _PRODUCTS_ROUTE = "the model's own output, and the products around its softmax"
 
 _PATTERN_DIMENSIONS = 4
@@ -48,6 +54,9 @@ def run_whole(
         outputs.
     """
     watcher = WholeWatcher(wanted, observation.see)
+    if has_own_attention(module):
+        output, route = _run_own(module, arguments, wanted, observation, watcher)
+        return output, route, watcher.output_errors
     output = run_watched(module, arguments, observation, watcher)
     route = INTERFACE_ROUTE
     if observation.unseen_towers:
@@ -67,6 +76,74 @@ def run_whole(
     return output, route, watcher.output_errors
 
 
+def _run_own(
+    module: nn.Module,
+    arguments: dict[str, Any],
+    wanted: tuple[str, ...],
+    observation: Observation,
+    watcher: Watcher,
+) -> tuple[Any, str]:
+    """Run a module without a transformers model, and see the attention that it computes itself.
+
+    Raises:
+        CaptureError: it computes none by torch's functions, nor by products and a softmax.
+    """
+    output = run_watched(module, arguments, observation, watcher)
+    if not observation.has_seen_nothing:
+        observation.check(module)
+        if "softmax" in observation.functions:
+            observation.note = (
+                "beside torch's own attention functions it called softmax: attention by products "
+                "beside them is not captured"
+            )
+        return output, TORCH_ROUTE
+    output, trace, functions = traced_own(module, arguments)
+    for each in trace.attentions(type(module).__name__):
+        number = observation.number(each.module, each.kind)
+        if each.products is not None:
+            steps = each.products
+            observation.own_heads[each.kind, number] = steps.heads, steps.key_value_heads
+            observation.own_products[each.kind, number] = steps
+        if lacking := [name for name in wanted if name not in each.parts]:
+            raise _mixed(each.module, lacking)
+        parts = {name: each.parts[name] for name in wanted}
+        observation.keep(each.kind, number, parts, each.module)
+    if observation.has_seen_nothing:
+        raise _no_attention(module, functions)
+    observation.check(module)
+    return output, _OWN_PRODUCTS_ROUTE
+
+
+def traced_own(
+    module: nn.Module, arguments: dict[str, Any]
+) -> tuple[Any, OwnProducts, Sequence[str]]:
+    """Return the output of a module, its products and softmaxes, and the functions it called."""
+    trace = OwnProducts()
+    with torch.no_grad(), borrowed_attention(module, IMPLEMENTATION), Changes() as changes:
+        mode = watch_torch(changes, module, trace)
+        output = ran(module, arguments)
+    return output, trace, tuple(mode.functions)
+
+
+def _mixed(module: nn.Module, lacking: Sequence[str]) -> CaptureError:
+    return CaptureError(
+        f"Expected the {', '.join(lacking)} of {type(module).__name__} by head, but it mixes heads "
+        "around its softmax: what they weigh is not by its weights. Ask for 'attentions' alone."
+    )
+
+
+def _no_attention(module: nn.Module, functions: Sequence[str]) -> CaptureError:
+    named = [name for name in functions if not name.startswith("_")]
+    scripted = [type(m).__name__ for m in module.modules() if isinstance(m, torch.jit.ScriptModule)]
+    hidden = f" Its {scripted[0]} runs as TorchScript, which shows nothing." if scripted else ""
+    called = f" It called {', '.join(named[:12])}." if named else ""
+    return CaptureError(
+        f"Expected {type(module).__name__} to compute attention by scaled_dot_product_attention, "
+        "nn.MultiheadAttention, or a product, a softmax and a product, but it was seen to do none "
+        f"of these.{called}{hidden} Attention in a kernel of its own cannot be captured."
+    )
+
+
 def run_watched(
     module: nn.Module, arguments: dict[str, Any], observation: Observation, watcher: Watcher
 ) -> Any:
@@ -79,6 +156,8 @@ def run_watched(
             watching(watcher),
         ):
             observation.attach(changes)
+            if has_own_attention(module):
+                observation.functions = watch_torch(changes, module).functions
             return ran(module, arguments)
     except AllSeen:
         return None

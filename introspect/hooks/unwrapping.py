@@ -13,6 +13,7 @@ from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -42,7 +43,9 @@ def _inside(given: Any) -> Any:
         return given.module
     if is_adapted(given):
         return None if changes_the_run(given) else given.get_base_model()  # type: ignore[operator]
-    return vars(given).get("_modules", {}).get("_orig_mod")  # what torch.compile wraps
+    # What torch.compile wraps; of TorchScript the parts are no dictionary.
+    parts = vars(given).get("_modules", {})
+    return parts["_orig_mod"] if "_orig_mod" in parts else None  # noqa: SIM401
 
 
 def is_adapted(module: nn.Module) -> bool:
@@ -82,6 +85,11 @@ def watched_module(given: Any) -> nn.Module:
             f"Expected a transformers model, got {type(given).__name__}. Give a model of ix.load, "
             "or a module of transformers."
         )
+    if isinstance(found, torch.jit.ScriptModule):
+        raise CaptureError(
+            "Expected a module whose code runs as Python, got one of TorchScript, which shows none "
+            "of its attention. Hand over the module that was scripted."
+        )
     return found
 
 
@@ -94,6 +102,21 @@ def models_inside(module: nn.Module) -> list[nn.Module]:
     for child in module.children():
         found |= {id(each): each for each in models_inside(child)}
     return list(found.values())
+
+
+def has_own_attention(module: nn.Module) -> bool:
+    """Return whether a module has no transformers model in it, whose attention is known."""
+    return not models_inside(module)
+
+
+def attending_module(given: Any) -> nn.Module:
+    """Return the transformers model inside what is handed over, or a module that has none.
+
+    Raises:
+        CaptureError: it is no module, or has several transformers models in it.
+    """
+    found = watched_module(given)
+    return found if has_own_attention(found) else transformers_model(found)
 
 
 def transformers_model(given: Any) -> nn.Module:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from introspect.errors import CaptureError
+from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import Attended, AttentionCall
 from introspect.hooks.products import ProductTrace, Softmax
 from introspect.records import names_of_parts
@@ -130,6 +130,11 @@ class RowWatcher:
         if call.is_edited:
             raise RowsNotRecomputableError("it is edited, which is done to whole patterns")
         rows = self._rows.to(output.device)
+        if self._length is None and int(rows.max()) >= call.queries.shape[2]:
+            raise SelectionError(
+                f"Expected `rows` in 0–{call.queries.shape[2] - 1}, the queries of "
+                f"{type(call.module).__name__}, got {sorted(set(rows.flatten().tolist()))}."
+            )
         row_output, row_weights, mask = eager_rows(call, rows)
         expected = pick_rows(output.transpose(1, 2), rows, dim=2)
         tolerance = same_output(output.dtype)
@@ -156,6 +161,10 @@ class RowWatcher:
 def _visible(call: AttentionCall, weights: torch.Tensor | None) -> torch.Tensor | None:
     """Return which keys the mask lets each query see, where the mask is that of the pattern."""
     mask = call.mask
+    if call.own is not None and mask is None and weights is not None:
+        shape = (1, 1, *weights.shape[-2:])
+        everything = torch.ones(shape, dtype=torch.bool, device=weights.device)
+        return everything.tril() if call.arguments[1]["is_causal"] else everything
     if mask is None or weights is None or mask.ndim != weights.ndim:
         return None
     is_added = mask.dtype != torch.bool or not call.is_eager

@@ -18,10 +18,10 @@ from introspect.hooks import (
     EDITABLE,
     AttentionEditor,
     Edit,
+    attending_module,
     attention_layout,
     check_positions,
     editor_of,
-    transformers_model,
 )
 from introspect.models import Model
 
@@ -162,7 +162,7 @@ def module_of(model: ModelLike) -> nn.Module:
             f"Expected a model of ix.load, or a transformers module, got {type(model).__name__}."
         )
     check_positions(module)
-    return transformers_model(module)
+    return attending_module(module)
 
 
 def _check(edit: Edit, places: Iterable[tuple[str, int]]) -> None:

@@ -16,11 +16,12 @@ from introspect.hooks import (
     Edit,
     Visible,
     borrowed_attention,
+    has_own_attention,
     placed,
     unedited,
 )
 from introspect.interventions.intervention import Intervention, ModelLike, module_of
-from introspect.models import Model, encode_batch, length_limit, mask_of, padded
+from introspect.models import Model, encode_batch, length_limit, mask_of, padded, run_inputs
 from introspect.records import Kind
 
 #: A text, for a model of this package, or what a module's ``forward`` takes.
@@ -117,6 +118,8 @@ def run_parts(
         return Edit(kind, layer, part, unchanged)
 
     arguments = placed(module, inputs)
+    if has_own_attention(module) and "input_ids" in arguments:
+        arguments = run_inputs(module, arguments)  # it may call the tokens otherwise
     watch = Intervention(module, [noted(layer) for layer in layers], f"{part} noted")
     with unedited(), torch.no_grad(), borrowed_attention(module, IMPLEMENTATION), watch:
         (run or module)(**arguments)

@@ -7,7 +7,7 @@ from operator import index
 
 from torch import nn
 
-from introspect.errors import SelectionError
+from introspect.errors import CaptureError, SelectionError
 from introspect.hooks import AttentionLayout, attention_layout
 from introspect.records import Head, HeadLike, Kind, as_head, layer_and_head, listed_heads
 
@@ -19,8 +19,14 @@ def checked_kind(layout: AttentionLayout, kind: Kind | None) -> Kind:
 
     Raises:
         SelectionError: the model does not have it, or has several kinds and none is named.
+        CaptureError: none of its attentions can be changed.
     """
     kinds = layout.kinds
+    if not kinds:
+        raise CaptureError(
+            "Expected attention in which heads can be told apart, to change it, but this module "
+            "mixes heads around its softmax. Its weights can be captured, and no more."
+        )
     if layout.main is not None and kind in (None, "self"):
         return layout.main
     if kind is None and len(kinds) == 1:

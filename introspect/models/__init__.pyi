@@ -12,6 +12,7 @@ from .inputs import encode_batch as encode_batch
 from .inputs import encode_target as encode_target
 from .inputs import length_limit as length_limit
 from .inputs import listed_texts as listed_texts
+from .inputs import num_embeddings as num_embeddings
 from .inputs import padded as padded
 from .loader import hush as hush
 from .loader import load as load

@@ -10,10 +10,12 @@ from torch import nn
 from introspect.changes import Changes
 from introspect.errors import CaptureError, ModelError
 from introspect.hooks import (
+    attending_module,
+    attention_layout,
     few_tokens,
+    has_own_attention,
     hook_before,
     taken_by,
-    transformers_model,
     unwrapped,
     without_dropout,
 )
@@ -55,10 +57,11 @@ def _attribute(given: Any, name: str) -> Any:
 
 
 def module_in(given: Any) -> nn.Module:
-    """Return the transformers model inside what is handed over.
+    """Return the transformers model inside what is handed over, or a module that has none.
 
     Raises:
-        ModelError: there is none, or there are several.
+        ModelError: it is no module, there are several models in it, or it reads no tokens or
+            attends to none.
     """
     if not isinstance(unwrapped(given), nn.Module):
         raise ModelError(
@@ -66,7 +69,10 @@ def module_in(given: Any) -> nn.Module:
             f"{type(given).__name__} first. Give for example load((module, tokenizer))."
         )
     try:
-        return transformers_model(given)
+        module = attending_module(given)
+        if has_own_attention(module):
+            attention_layout(module)  # only a run shows whether it attends to what it reads
+        return module
     except CaptureError as error:
         raise ModelError(str(error)) from error
 

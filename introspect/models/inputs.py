@@ -322,6 +322,9 @@ def length_limit(module: nn.Module, tokenizer: Any) -> int | None:
 def num_embeddings(module: nn.Module) -> int | None:
     """Return for how many ids a model has an embedding; ``None`` where that is not known."""
     find: Any = getattr(module, "get_input_embeddings", None)
+    if find is None:  # a module of one's own: its largest embedding is that of tokens
+        sizes = [m.num_embeddings for m in module.modules() if isinstance(m, nn.Embedding)]
+        return max(sizes, default=None)
     try:
         rows = getattr(find(), "num_embeddings", None)
     except (NotImplementedError, AttributeError, TypeError):

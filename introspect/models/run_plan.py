@@ -11,7 +11,14 @@ from torch import nn
 
 from introspect.errors import CaptureError, SelectionError
 from introspect.functional import are_shares
-from introspect.hooks import accepted, check_positions, is_encoder_decoder, words_kind
+from introspect.hooks import (
+    accepted,
+    attention_layout,
+    check_positions,
+    has_own_attention,
+    is_encoder_decoder,
+    words_kind,
+)
 from introspect.models.inputs import EncodedText
 from introspect.records import (
     KINDS,
@@ -103,7 +110,25 @@ def run_inputs(
     if written is not None:
         names = [name for name in ("input_ids", "attention_mask") if name in written]
         inputs |= {f"decoder_{name}": written[name] for name in names}
-    return accepted(module, inputs)
+    taken = accepted(module, inputs)
+    mask = inputs.get("attention_mask")
+    if mask is not None and "attention_mask" not in taken and not bool(mask.all()):
+        _check_padding(module)
+    return taken
+
+
+def _check_padding(module: nn.Module) -> None:
+    """Raise an error for a module of the caller's own that would read padding as text.
+
+    Raises:
+        CaptureError: it takes no mask, and its tokens attend to later ones.
+    """
+    if has_own_attention(module) and attention_layout(module).reads_ahead:
+        raise CaptureError(
+            f"Expected texts of one length, as {type(module).__name__} takes no attention_mask to "
+            "leave out padding, got several. Let its forward take attention_mask, or give texts "
+            "one at a time."
+        )
 
 
 def mask_of(inputs: Mapping[str, Any], kind: Kind) -> torch.Tensor | None:

@@ -194,6 +194,11 @@ class _Parcel:
     @classmethod
     def of(cls, model: Model) -> _Parcel:
         module: Any = model.module
+        if not hasattr(module, "config"):
+            raise ModelError(
+                f"Expected a model of transformers, which its configuration can build again in a "
+                f"worker, got {type(module).__name__}. Take engine='serial'."
+            )
         for part in module.modules():
             if hasattr(part, "_hf_hook") or type(part).__module__.startswith(_OF_OTHERS):
                 raise ModelError(

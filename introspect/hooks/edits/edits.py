@@ -28,6 +28,8 @@ from introspect.hooks.interface import (
 from introspect.hooks.layer_index import Numbering, kind_of_all_runs
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrow_attention
+from introspect.hooks.torch_attention import watch_torch
+from introspect.hooks.unwrapping import has_own_attention
 from introspect.hooks.watchers import (
     RowsNotRecomputableError,
     eager_rows,
@@ -243,6 +245,8 @@ class InterfaceEditor:
         """Change the attention of the runs in this thread, as long as the changes last."""
         borrow_attention(changes, self._module, IMPLEMENTATION, keeps_training=True)
         self._numbering.attach(changes, begun=self._begun)
+        if has_own_attention(self._module):
+            watch_torch(changes, self._module)
         edit_by(changes, self)
 
     def _begun(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

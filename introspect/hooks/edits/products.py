@@ -8,17 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import (
-    TorchFunctionMode,
-    _get_current_function_mode_stack,
-    _pop_mode,
-    _push_mode,
-)
+from torch.overrides import TorchFunctionMode
 
 from introspect.changes import Changes
 from introspect.errors import CaptureError
@@ -26,7 +20,7 @@ from introspect.hooks.edits.edits import Edit, check_run, edits_at, nothing_visi
 from introspect.hooks.interface import AttentionCall, active_editors, edit_by
 from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.layout import AttentionLayout
-from introspect.hooks.loans import borrow_attention, hook_after, hook_before
+from introspect.hooks.loans import borrow_attention, hook_after, hook_before, push_mode
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
 
 # A key whose score is this far below the highest of its row is hidden by a mask.
@@ -75,8 +69,7 @@ class ProductEditor:
         tops = [] if towers is None else [tower.tops[0] for tower in towers.others]
         hook_before(changes, tops, self._refuse_tower)
         borrow_attention(changes, self._module, "eager", keeps_training=True)
-        changes.note(partial(_remove_mode, self._mode))
-        _push_mode(self._mode)  # type: ignore[no-untyped-call]
+        push_mode(changes, self._mode)
         edit_by(changes, self)
 
     def edited(self, call: AttentionCall) -> AttentionCall:
@@ -102,15 +95,6 @@ class ProductEditor:
     def _end(self, *_: Any) -> None:
         if threading.get_ident() == self._thread:
             self._mode.end()
-
-
-def _remove_mode(mode: TorchFunctionMode) -> None:
-    """Take a mode from among those of this thread, wherever it stands: others may end later."""
-    modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
-    for _ in modes[modes.index(mode) :] if mode in modes else ():
-        _pop_mode()  # type: ignore[no-untyped-call]
-    for later in modes[modes.index(mode) + 1 :] if mode in modes else ():
-        _push_mode(later)  # type: ignore[no-untyped-call]
 
 
 class _EditingMode(TorchFunctionMode):

@@ -126,7 +126,9 @@ def capture_gradients(
     errors: list[float] = []
     if INTEGRATED in include:
         tensors_of[INTEGRATED], errors = _integrated(module, arguments, of, run, steps)
-    parts = {name: _by_kind(run.layers, tensors) for name, tensors in tensors_of.items()}
+    parts: dict[str, Any] = {
+        name: _by_kind(run.layers, tensors) for name, tensors in tensors_of.items()
+    }
     attentions = _by_kind(run.layers, [one.weights for one in run.layers])
     certificate = replace(
         certificate_of(module, attentions, run.route, run.output_errors),

@@ -22,6 +22,8 @@ from introspect.hooks.interface import IMPLEMENTATION, Attended, AttentionCall, 
 from introspect.hooks.loans import borrowed_attention
 from introspect.hooks.observation import OWN_OUTPUTS, Observation, are_weights
 from introspect.hooks.run import OUTPUT_ROUTE, own_attention, run_returning_attention
+from introspect.hooks.torch_attention import watch_torch
+from introspect.hooks.unwrapping import has_own_attention
 from introspect.hooks.watchers import same_output
 
 _INTERFACE_ROUTE = "attention interface, with the weights in the graph"
@@ -169,6 +171,8 @@ def run_in_graph(
     ):
         if observation is not None:
             observation.attach(changes)
+        if has_own_attention(module):
+            watch_torch(changes, module)
         return ran(module, arguments)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from introspect.calls import checked_call
 from introspect.errors import ModelError, SelectionError
 from introspect.functional import duplicate_matching, pair_mass, prefix_matching, visible_keys
 from introspect.hooks import capture
-from introspect.models import Model, length_limit, load_text, run_inputs
+from introspect.models import Model, length_limit, load_text, num_embeddings, run_inputs
 from introspect.progress import ProgressLike, Stages, following
 from introspect.records import Kind
 from introspect.statistics import effect_intervals
@@ -118,11 +118,7 @@ def random_repeats(
 
 def _ordinary_ids(model: Model) -> list[int]:
     """Return the vocabulary without special tokens."""
-    try:
-        embeddings: Any = model.module.get_input_embeddings()  # type: ignore[operator]
-    except (AttributeError, NotImplementedError):
-        embeddings = None
-    count = getattr(embeddings, "num_embeddings", None)
+    count = num_embeddings(model.module)
     if count is None:
         raise ModelError(
             f"Expected {model.name} to have an embedding for each token, to read random tokens, "

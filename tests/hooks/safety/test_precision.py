@@ -41,8 +41,8 @@ def test_a_model_on_the_meta_device_is_refused():
 
 
 def test_a_module_without_weights_is_refused():
-    with pytest.raises(CaptureError, match="has none"):
-        capture(nn.Identity(), {})
+    with pytest.raises(CaptureError, match="none of these"):
+        capture(nn.Identity(), torch.zeros(1, 2))
 
 
 def test_a_compiled_model_is_captured_without_compiling_it():

@@ -1,0 +1,154 @@
+"""Of which tensors a tensor was made, while a run is under way."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from introspect.changes import Changes
+from introspect.hooks.loans import hook_before
+
+# Steps that map by weights; only behind one of these have queries and keys parted.
+_MAPS = frozenset(
+    "linear matmul __matmul__ mm addmm bmm baddbmm einsum conv1d conv2d".split()  # noqa: SIM905
+)
+
+
+class _Origin:
+    """One tensor of a run, and those that it was made of."""
+
+    __slots__ = ("is_mapped", "parents")
+
+    def __init__(self, parents: tuple[_Origin, ...] = (), *, is_mapped: bool = False) -> None:
+        self.parents = parents
+        self.is_mapped = is_mapped
+
+
+class Provenance:
+    """Notes how the tensors of a run follow from what its modules are given.
+
+    Args:
+        parts: the modules of the model.
+    """
+
+    def __init__(self, parts: Iterable[nn.Module]) -> None:
+        self._parts = list(parts)
+        self._origins: dict[int, tuple[weakref.ref[torch.Tensor], _Origin]] = {}
+        self._given: dict[nn.Module, frozenset[_Origin]] = {}
+        self._thread = threading.get_ident()
+        #: The size of the batch of the run, as the first tensor that it was given has it.
+        self.batch: int | None = None
+
+    def attach(self, changes: Changes) -> None:
+        """Note what each module is given, as long as the changes last."""
+        hook_before(changes, self._parts, self._note_given)
+
+    def note(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        result: Any,
+    ) -> None:
+        """Note of what the result of a function was made."""
+        of = [found for each in _tensors((args, kwargs)) if (found := self._of(each)) is not None]
+        if not of:
+            return
+        is_mapped = getattr(function, "__name__", "") in _MAPS
+        origin = _Origin(tuple(of), is_mapped=is_mapped)
+        for tensor in _tensors(result):
+            # Each part of what was split is of its own.
+            self._keep(tensor, origin)
+
+    def is_cross(
+        self,
+        queries: torch.Tensor,
+        keys: torch.Tensor,
+        within: Sequence[nn.Module],
+        *,
+        are_mapped: bool = True,
+    ) -> bool:
+        """Return whether keys are of another sequence than queries.
+
+        Both are followed back to what the modules around them were given: the innermost that maps
+        either of them by weights decides. The keys are of the queries' sequence if all that the
+        queries are made of is among what they are made of; with a cache, there is more.
+
+        Args:
+            queries: the queries, before or after they are mapped.
+            keys: the keys.
+            within: the modules that are running, the innermost first.
+            are_mapped: whether they have been mapped already; if not, any module around decides.
+        """
+        asks, offers = self._of(queries), self._of(keys)
+        if asks is offers:
+            return False
+        for module in within:
+            given = self._given.get(module, frozenset())
+            of_queries, has_mapped = _reached(asks, given)
+            of_keys, has_mapped_keys = _reached(offers, given)
+            if of_keys and (has_mapped or has_mapped_keys or not are_mapped):
+                return not of_queries or not of_queries <= of_keys
+        return not are_mapped or queries.shape[-2] != keys.shape[-2]
+
+    def _of(self, tensor: torch.Tensor) -> _Origin | None:
+        held = self._origins.get(id(tensor))
+        return held[1] if held is not None and held[0]() is tensor else None
+
+    def _keep(self, tensor: torch.Tensor, origin: _Origin) -> None:
+        self._origins[id(tensor)] = weakref.ref(tensor), origin
+
+    def _note_given(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        # A run that is under way when a hook is removed still calls it, without kwargs.
+        if threading.get_ident() != self._thread:
+            return
+        origins = []
+        if self.batch is None:
+            self.batch = next((t.shape[0] for t in _tensors((args, kwargs)) if t.ndim), None)
+        for tensor in _tensors((args, kwargs or {})):
+            if (origin := self._of(tensor)) is None:
+                origin = _Origin()
+                self._keep(tensor, origin)
+            if tensor.is_floating_point() or tensor.dtype == torch.long:
+                origins.append(origin)
+        self._given[module] = frozenset(origins)
+
+
+def _reached(start: _Origin | None, ends: frozenset[_Origin]) -> tuple[frozenset[_Origin], bool]:
+    """Return the ends that a tensor was made of, and whether it was mapped on the way from one.
+
+    An end that is reached through a map counts alone: what turns queries and keys by their places,
+    or hides some, is given to both.
+    """
+    found: dict[bool, set[_Origin]] = {False: set(), True: set()}
+    seen: set[tuple[int, bool]] = set()
+    pending = [] if start is None else [(start, False)]
+    while pending:
+        origin, mapped = pending.pop()
+        if (id(origin), mapped) in seen:
+            continue
+        seen.add((id(origin), mapped))
+        if origin in ends:
+            found[mapped].add(origin)
+            continue
+        pending += [(parent, mapped or origin.is_mapped) for parent in origin.parents]
+    return frozenset(found[True] or found[False]), bool(found[True])
+
+
+def _tensors(given: Any) -> Iterator[torch.Tensor]:
+    if isinstance(given, torch.Tensor):
+        if not isinstance(given, nn.Parameter):
+            yield given
+    elif isinstance(given, tuple | list):
+        for each in given:
+            yield from _tensors(each)
+    elif isinstance(given, Mapping):
+        for each in given.values():
+            yield from _tensors(each)

@@ -1,0 +1,488 @@
+"""The route through torch's own attention functions, in any module.
+
+Code that does not call transformers' attention interface calls
+``torch.nn.functional.scaled_dot_product_attention`` or ``nn.MultiheadAttention``. A mode sees these
+calls in the thread that runs, finds the module that makes each, and hands it to the same editors
+and watchers as a call of the interface. While it is open, torch takes none of its fused paths
+through whole layers, which show no attention.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from introspect.changes import Changes
+from introspect.errors import CaptureError
+from introspect.hooks.interface import Attended, AttentionCall, OwnFunctions, attended
+from introspect.hooks.loans import push_mode
+from introspect.hooks.products import (
+    AttentionProducts,
+    Product,
+    Softmax,
+    Step,
+    is_attention,
+    parts_at,
+    products_at,
+    step_of,
+)
+from introspect.hooks.provenance import Provenance
+from introspect.hooks.unwrapping import unwrapped
+
+#: How certificates name the route.
+TORCH_ROUTE = "torch's own attention functions"
+
+# The attributes under which a module of one's own says how many heads it has.
+_HEADS = ("num_heads", "n_heads", "n_head", "heads", "nhead", "num_attention_heads", "attn_heads")
+_BY_HEAD = 4
+_MAPPED_BATCH = 3
+
+_here = threading.local()
+
+
+def watch_torch(
+    changes: Changes, module: nn.Module, trace: OwnProducts | None = None
+) -> TorchAttention:
+    """Let the attention of a module without a transformers model be seen and changed.
+
+    Args:
+        changes: what it lasts as long as.
+        module: the module.
+        trace: receives the products and softmaxes of the run too.
+    """
+    mode = TorchAttention(module, trace)
+    mode.attach(changes)
+    push_mode(changes, mode)
+    return mode
+
+
+class TorchAttention(TorchFunctionMode):
+    """Hands the attention that a module computes by torch's functions to editors and watchers.
+
+    Args:
+        module: the module; the attention of others is left alone.
+        trace: receives the products and softmaxes of a run too.
+    """
+
+    def __init__(self, module: nn.Module, trace: OwnProducts | None = None) -> None:
+        super().__init__()
+        self._name = type(module).__name__
+        self._parts = set(unwrapped(module).modules())
+        self._provenance = Provenance(self._parts)
+        self._trace = trace
+        #: The functions seen, each once, in the order of their first call.
+        self.functions: dict[str, None] = {}
+
+    def attach(self, changes: Changes) -> None:
+        """Note what the parts of the module are given, as long as the changes last."""
+        self._provenance.attach(changes)
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run ``function``; attention by the watcher of this thread, if there is one."""
+        named = kwargs or {}
+        name = getattr(function, "__name__", "")
+        if getattr(_here, "is_attending", False):
+            return function(*args, **named)
+        if name == "scaled_dot_product_attention" and (within := self._running()):
+            with _attending():
+                result: Any = self._by_torch(within, *args, **named)
+        elif name == "multi_head_attention_forward" and (within := self._running()):
+            with _attending():
+                result = self._of_several_heads(within, args, named)
+        else:
+            result = function(*args, **named)
+            if self._trace is not None and (step := step_of(function, args, named, result)):
+                self._add(self._trace, step, [*args, *named.values()])
+        self.functions.setdefault(name)
+        self._provenance.note(function, args, named, result)
+        return result
+
+    def _add(self, trace: OwnProducts, step: Step, given: Sequence[Any]) -> None:
+        within = self._running(3)
+        multiplied = [each for each in given if torch.is_tensor(each)][-2:]
+        is_product = isinstance(step, Product) and len(multiplied) == 2
+        is_cross = is_product and self._provenance.is_cross(multiplied[0], multiplied[1], within)
+        shape: tuple[int, ...] = ()
+        if isinstance(step, Softmax) and within and step.result.ndim >= _MAPPED_BATCH:
+            layout = HeadLayout.of(step.result, within[0], self._provenance.batch)
+            shape = tuple(layout.by_head(step.result).shape)
+        owner = next((each for each in within if not _is_step(each)), None)
+        trace.add(step, owner, shape, is_cross=is_cross)
+
+    def _running(self, depth: int = 2) -> list[nn.Module]:
+        """Return the module's parts whose code is running, the innermost first."""
+        found: list[nn.Module] = []
+        frame = sys._getframe(depth)
+        while frame is not None:
+            owner = frame.f_locals.get("self") if "self" in frame.f_code.co_varnames else None
+            if isinstance(owner, nn.Module) and owner in self._parts and owner not in found[-1:]:
+                found.append(owner)
+            frame = frame.f_back  # type: ignore[assignment]
+        return found
+
+    def _by_torch(
+        self,
+        within: Sequence[nn.Module],
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> torch.Tensor:
+        """Compute a call of ``scaled_dot_product_attention``."""
+        self._check(query, key, value)
+        is_cross = self._provenance.is_cross(query, key, within)
+        layout = HeadLayout.of(query, within[0], self._provenance.batch)
+        mask = None if attn_mask is None else layout.mask_by_head(attn_mask)
+        is_causal_given = is_causal
+        if is_causal and query.shape[-2] != key.shape[-2]:
+            # Torch lets the first query see the first key; elsewhere the last see the last.
+            mask, is_causal = _causal(query, key), False
+        shape = (*query.shape[:-1], value.shape[-1])
+        by_head = layout.by_head(query), layout.by_head(key), layout.by_head(value)
+
+        def plain(module: nn.Module, *given: Any, **options: Any) -> Attended:
+            if any(one is not other for one, other in zip(by_head, given, strict=False)):
+                return _fused(module, *given, **options)
+            # Laid out otherwise, it might be computed by another kernel.
+            output = functional.scaled_dot_product_attention(
+                query, key, value, attn_mask, dropout_p, is_causal_given, scale=scale,
+                enable_gqa=enable_gqa,
+            )  # fmt: skip
+            return layout.by_head(output).transpose(1, 2), None
+
+        options = {"is_causal": is_causal, "scale": scale, "dropout": dropout_p}
+        own = OwnFunctions(plain, _eager, is_cross=is_cross)
+        q, k, v = by_head
+        output, _ = attended(AttentionCall(within[0], q, k, v, mask, ((), options), own))
+        return output.transpose(1, 2).reshape(shape)
+
+    def _of_several_heads(
+        self, within: Sequence[nn.Module], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Compute a call of ``multi_head_attention_forward`` by torch's own code.
+
+        Only the last step of that code is done here, on the projected queries, keys and values.
+        """
+        given = dict(zip(_NAMES, args, strict=False)) | dict(kwargs)
+        query, key = given["query"], given["key"]
+        self._check(query, key, given["value"])
+        is_cross = self._provenance.is_cross(query, key, within[1:], are_mapped=False)
+        needs_weights = given.get("need_weights", True)
+        own = OwnFunctions(
+            _with_weights if needs_weights else _fused,
+            _with_weights if needs_weights else _eager,
+            is_eager=needs_weights,
+            is_cross=is_cross,
+        )
+        seen: list[torch.Tensor | None] = []
+
+        def attend(
+            q: torch.Tensor,
+            k: torch.Tensor,
+            v: torch.Tensor,
+            mask: torch.Tensor | None = None,
+            dropout: float = 0.0,
+            is_causal: bool = False,
+        ) -> torch.Tensor:
+            options = {"is_causal": is_causal, "scale": None, "dropout": dropout}
+            output, weights = attended(AttentionCall(within[0], q, k, v, mask, ((), options), own))
+            seen.append(weights)
+            return output.transpose(1, 2)
+
+        places = _MULTI_HEAD.__globals__ | {
+            "has_torch_function": lambda _: False,
+            "scaled_dot_product_attention": attend,
+        }
+        forward = FunctionType(
+            _MULTI_HEAD.__code__,
+            places,
+            "forward",
+            _MULTI_HEAD.__defaults__,
+            _MULTI_HEAD.__closure__,
+        )
+        forward.__kwdefaults__ = _MULTI_HEAD.__kwdefaults__
+        output, _ = forward(**{**given, "need_weights": False})
+        if not needs_weights:
+            return output, None
+        weights = seen[0]
+        assert weights is not None, "attention that is computed with its weights"
+        if given.get("average_attn_weights", True):
+            weights = weights.mean(1)
+        return output, weights if query.ndim == _MAPPED_BATCH else weights.squeeze(0)
+
+    def _check(self, *tensors: torch.Tensor) -> None:
+        if any(each.is_nested for each in tensors):
+            raise CaptureError(
+                f"Expected tensors of one length in the attention of {self._name}, got nested "
+                "ones. Pad them (torch.nested.to_padded_tensor) and give a mask of the padding."
+            )
+
+
+class OwnProducts:
+    """The products and softmaxes of a run, with the module that computes each."""
+
+    def __init__(self) -> None:
+        self.events: list[Step] = []
+        self._owners: list[nn.Module | None] = []
+        self._shapes: list[tuple[int, ...]] = []
+        self._are_cross: list[bool] = []
+
+    def add(
+        self, step: Step, owner: nn.Module | None, shape: tuple[int, ...], *, is_cross: bool
+    ) -> None:
+        """Note a step; of a softmax by head, the shape of its pattern as well."""
+        self.events.append(step)
+        self._owners.append(owner)
+        self._shapes.append(shape)
+        self._are_cross.append(is_cross)
+
+    def attentions(self, model: str) -> Iterator[OwnAttention]:
+        """Yield the attentions among the steps, in their order.
+
+        A softmax of a product of two tensors, whose result weighs a third, is one.
+
+        Args:
+            model: the model's name, for errors.
+        """
+        for place, event in enumerate(self.events):
+            owner, shape = self._owners[place], self._shapes[place]
+            if not isinstance(event, Softmax) or owner is None or not shape:
+                continue
+            try:
+                parts = parts_at(place, self.events, shape, model)
+                products = products_at(place, self.events, parts, model)
+            except CaptureError:
+                if not is_attention(place, self.events, math.prod(shape)):
+                    continue
+                # Heads are mixed before or after the softmax: they have weights, and no more.
+                pattern = event.result.reshape(shape)
+                parts = {"attentions": pattern, "scores": event.given.reshape(shape)}
+                products = None
+            since = next(
+                (n for n in range(place - 1, -1, -1) if isinstance(self.events[n], Product)), place
+            )
+            yield OwnAttention(
+                owner, "cross" if self._are_cross[since] else "self", parts, products
+            )
+
+
+class OwnAttention(NamedTuple):
+    """An attention that a module computes by products and a softmax.
+
+    Args:
+        module: the module.
+        kind: ``self`` or ``cross``.
+        parts: what it computes.
+        products: its steps in the run; none where heads are mixed, so that nothing can be changed.
+    """
+
+    module: nn.Module
+    kind: str
+    parts: Mapping[str, torch.Tensor]
+    products: AttentionProducts | None
+
+
+def _is_step(module: nn.Module) -> bool:
+    """Return whether a module is a step of another's code, such as ``nn.Softmax``."""
+    return isinstance(module, nn.Softmax | nn.Dropout | nn.Linear)
+
+
+@contextmanager
+def _attending() -> Iterator[None]:
+    """See no attention within attention: what computes it may be one of torch's functions too."""
+    _here.is_attending = True
+    try:
+        yield
+    finally:
+        _here.is_attending = False
+
+
+_MULTI_HEAD: Any = functional.multi_head_attention_forward
+_NAMES = _MULTI_HEAD.__code__.co_varnames[: _MULTI_HEAD.__code__.co_argcount]
+
+
+class HeadLayout:
+    """How the dimensions of a call are laid out by batch and head.
+
+    Args:
+        lead: the dimensions before the heads.
+        heads: the number of heads of the queries.
+        is_fused: whether heads and batch are one dimension.
+    """
+
+    def __init__(self, lead: tuple[int, ...], heads: int, *, is_fused: bool) -> None:
+        self._lead = lead
+        self._heads = heads
+        self._is_fused = is_fused
+
+    @classmethod
+    def of(cls, query: torch.Tensor, module: nn.Module, batch: int | None) -> HeadLayout:
+        """Return how the queries of a module are laid out.
+
+        Raises:
+            CaptureError: heads cannot be told from the batch.
+        """
+        if query.ndim >= _BY_HEAD:
+            return cls(tuple(query.shape[:-3]), query.shape[-3], is_fused=False)
+        if query.ndim < _MAPPED_BATCH:
+            return cls((1,), 1, is_fused=False)
+        count = query.shape[0]
+        heads = next((n for name in _HEADS if isinstance(n := getattr(module, name, None), int)), 0)
+        if not heads and batch == count:
+            heads = 1
+        if not heads and batch and count % batch == 0:
+            heads = count // batch
+        if heads and count % heads == 0:
+            return cls((count // heads,), heads, is_fused=True)
+        raise CaptureError(
+            f"Expected heads in a dimension of their own in the attention of "
+            f"{type(module).__name__}, or their number as its `num_heads`, got queries of shape "
+            f"{tuple(query.shape)}: which of the {count} are heads and which are texts cannot be "
+            "told."
+        )
+
+    def by_head(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, num_heads, length, size)``; keys may have fewer heads."""
+        if self._is_fused:
+            return tensor.reshape(self._lead[0], -1, *tensor.shape[-2:])
+        heads = tensor.shape[-3] if tensor.ndim > 2 else 1
+        lead = math.prod(tensor.shape[:-3]) if tensor.ndim > 2 else 1
+        return tensor.reshape(lead, heads, *tensor.shape[-2:])
+
+    def mask_by_head(self, mask: torch.Tensor) -> torch.Tensor:
+        """Return a mask that broadcasts to ``(batch, num_heads, query_len, key_len)``."""
+        if mask.ndim <= 2:
+            return mask.reshape(1, 1, *([1] * (2 - mask.ndim)), *mask.shape)
+        if self._is_fused:
+            if mask.shape[0] == 1:
+                return mask[None]
+            return mask.reshape(self._lead[0], -1, *mask.shape[-2:])
+        lead = math.prod(self._lead)
+        if mask.ndim > _BY_HEAD:
+            whole = (*self._lead, mask.shape[-3], *mask.shape[-2:])
+            return mask.expand(whole).reshape(lead, *mask.shape[-3:])
+        if mask.ndim == _BY_HEAD and len(self._lead) > 1:
+            whole = (*self._lead, *mask.shape[-3:])
+            return mask.expand(whole).reshape(lead, *mask.shape[-3:])
+        return mask if mask.ndim == _BY_HEAD else mask[None]
+
+
+def _causal(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    shape = (query.shape[-2], key.shape[-2])
+    return torch.ones(shape, dtype=torch.bool, device=query.device).tril()[None, None]
+
+
+def _fused(
+    _: nn.Module,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    *,
+    is_causal: bool,
+    scale: float | None,
+    dropout: float,
+) -> Attended:
+    """Compute attention by torch's fused function, which returns no weights."""
+    output = functional.scaled_dot_product_attention(
+        queries,
+        keys,
+        values,
+        mask,
+        dropout,
+        is_causal,
+        scale=scale,
+        enable_gqa=queries.shape[1] != keys.shape[1],
+    )
+    return output.transpose(1, 2), None
+
+
+def _eager(
+    module: nn.Module,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    *,
+    is_causal: bool,
+    scale: float | None,
+    dropout: float,
+) -> Attended:
+    """Compute attention with its weights; a query that may see no key has weights of 0."""
+    scores = _scores(queries, keys, mask, is_causal=is_causal, scale=scale)
+    weights = torch.softmax(scores, -1)
+    if mask is not None:
+        lowest = torch.finfo(scores.dtype).min
+        weights = weights.masked_fill(scores.amax(-1, keepdim=True) < lowest / 2, 0)
+    return _weighed(weights.to(queries.dtype), values, dropout)
+
+
+def _with_weights(
+    module: nn.Module,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    *,
+    is_causal: bool,
+    scale: float | None,
+    dropout: float,
+) -> Attended:
+    """Compute attention as ``nn.MultiheadAttention`` does when it returns its weights.
+
+    A query that may see no key has weights that are not a number.
+    """
+    scores = _scores(queries, keys, mask, is_causal=is_causal, scale=scale)
+    return _weighed(torch.softmax(scores, -1).to(queries.dtype), values, dropout)
+
+
+def _scores(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    mask: torch.Tensor | None,
+    *,
+    is_causal: bool,
+    scale: float | None,
+) -> torch.Tensor:
+    """Return the input of the softmax, in single precision at least."""
+    wide = torch.promote_types(queries.dtype, torch.float32)
+    by = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
+    repeated = _repeated(keys, queries.shape[1])
+    scores = (queries.to(wide) * by) @ repeated.to(wide).transpose(-1, -2)
+    if mask is None:
+        mask = _causal(queries, keys) if is_causal else None
+    if mask is None:
+        return scores
+    return scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+
+
+def _repeated(shared: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return keys or values for each head of the queries."""
+    groups = heads // shared.shape[1]
+    return shared if groups == 1 else shared.repeat_interleave(groups, dim=1)
+
+
+def _weighed(weights: torch.Tensor, values: torch.Tensor, dropout: float) -> Attended:
+    kept = functional.dropout(weights, dropout) if dropout else weights
+    repeated = _repeated(values, weights.shape[1])
+    return (kept @ repeated).transpose(1, 2), weights
