@@ -6,6 +6,7 @@
     python benchmarks/views.py --flow
     python benchmarks/views.py --notebook
     python benchmarks/views.py --choice
+    python benchmarks/views.py --screen
 
 With ``--build``, only the time to make the page of a model view is measured, of 32 layers × 32
 heads and 128 tokens, without a browser: at most 3 seconds of one processor are the goal. With
@@ -18,6 +19,10 @@ a head, the word that attends, the word attended to, a weighting or a granularit
 chapter says it and what is on the screen is drawn (at most 50 are the goal; the wait for a frame,
 up to 17 ms, is in it), the milliseconds that the page's own thread worked for it, and how far the
 first figure is from the top.
+
+With ``--screen``, only how far the first figure is from the top at 1,440 × 900 (at most 200 pixels
+are the goal), and whether pronoun and antecedent are both seen without scrolling sideways at 1,440,
+1,024 and 640 pixels and on A4, in texts of 12 and 30 words, of GAP's kind, and of 512 tokens.
 
 With ``--notebook``, only how far the first figure is from the top of what a notebook shows is
 measured (at most 200 pixels), how tall the output becomes beside the estimate, and how heavy it is.
@@ -60,6 +65,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import first_screen
 import followed
 import torch
 
@@ -176,7 +182,11 @@ def main() -> None:
     parser.add_argument("--flow", action="store_true", help="only the flow view while dragged")
     parser.add_argument("--notebook", action="store_true", help="only what a notebook shows")
     parser.add_argument("--choice", action="store_true", help="only how choices are followed")
+    parser.add_argument("--screen", action="store_true", help="only what is on the first screen")
     options = parser.parse_args()
+    if options.screen:
+        show_screen()
+        return
     if options.choice:
         show_choice(options.runs)
         return
@@ -308,6 +318,20 @@ def show_flow(length: int = 512) -> None:
             page.close()
         browser.close()
     print(f"shares of a node: 1 within {off:.1g} (goal: 1e-06)")
+
+
+def show_screen() -> None:
+    """Print where the first figure is, and whether both words of a pair are seen."""
+    from playwright.sync_api import sync_playwright
+
+    print(row("", ["figure px", *map(str, first_screen.WIDTHS), "A4"]))
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
+        for title, cells in first_screen.rows_of(browser, Path(name)):
+            print(row(title, cells), flush=True)
+        browser.close()
 
 
 def show_choice(runs: int, length: int = 128) -> None:

@@ -27,6 +27,7 @@ def in_language(text: str, language: str) -> str:
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
         # The frame
+        "Findings, and what they do not show, are in English.": "结论及其局限为英文。",
         "The files of the model have changed. It was loaded again.": "模型文件已更改，已重新加载。",
         "One text": "单段文本",
         "A pronoun": "代词",

@@ -16,6 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from introspect.app.chinese import LANGUAGES, in_language
+from introspect.app.chinese_of_notices import NOTICES, notice_in
 from introspect.app.chinese_of_pages import PAGE_WORDS
 from introspect.errors import IntrospectError
 from introspect.io import as_json
@@ -112,8 +113,11 @@ def _spaced(part: str) -> str:
 
 def say(text: str, **values: object) -> str:
     """Return a text of the app in the chosen language, with its placeholders filled in."""
-    language = st.session_state.get("language", LANGUAGES[0])
-    return in_language(text, language).format(**values)
+    return in_language(text, _language()).format(**values)
+
+
+def _language() -> str:
+    return str(st.session_state.get("language", LANGUAGES[0]))
 
 
 @contextmanager
@@ -131,7 +135,13 @@ def telling() -> Iterator[None]:
 def show_notices(notices: Iterable[str]) -> None:
     """Show what a reader must know before reading the results."""
     for notice in dict.fromkeys(notices):
-        st.warning(plain(notice))
+        st.warning(plain(notice_in(notice, _language())))
+
+
+def say_that_findings_are_english() -> None:
+    """Say before findings in which language they are, where the app speaks another."""
+    if _language() != LANGUAGES[0]:
+        st.caption(say("Findings, and what they do not show, are in English."))
 
 
 def show_page(page: str, title: str, *, hides_heading: bool) -> None:
@@ -143,8 +153,7 @@ def show_page(page: str, title: str, *, hides_heading: bool) -> None:
         hides_heading: whether only screen readers get the page's heading, as of a view, which is
             the text itself.
     """
-    language = st.session_state.get("language", LANGUAGES[0])
-    words = PAGE_WORDS if language == LANGUAGES[1] else {}
+    words = {**PAGE_WORDS, **NOTICES} if _language() == LANGUAGES[1] else {}
     shown = measured(page, hides_heading=hides_heading, words=words)
     st.iframe(shown, height="content", alt=title)
 

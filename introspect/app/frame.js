@@ -74,7 +74,7 @@
     });
   const LABELS =
     "option, label, summary, button, h1, h2, h3, output, caption, p.lead, p.live, p.reading, " +
-    "p.strip-together, p.note, p.legend, p.total, p.strip-legend, p.matrix-note, p.detail-cell, p.label, " +
+    "p.strip-together, p.notice, p.note, p.legend, p.total, p.strip-legend, p.matrix-note, p.detail-cell, p.label, " +
     ".scale-words, .matrix-corner, .layer-corner, span.label, thead th, .detail-facts th, dt, " +
     ".controls > *, figcaption, .map-name, .atlas-said a, .head-nav a";
   const LEFT_ALONE =

@@ -178,10 +178,19 @@ STYLES = (
 )  # fmt: skip
 
 
+#: Those of one kind of view: a page without it does not carry them.
+STYLES_OF_ONE = frozenset({"layer", "flow", "compare", "image"})
+
+
 @cache
-def style_sheet() -> str:
-    """Return all styles of the page as one sheet."""
-    return "\n".join(map(plain_styles, STYLES))
+def style_sheet(kinds: frozenset[str] = STYLES_OF_ONE) -> str:
+    """Return the styles of a page as one sheet.
+
+    Args:
+        kinds: the kinds of views in the page; all by default.
+    """
+    wanted = (name for name in STYLES if name not in STYLES_OF_ONE or name in kinds)
+    return "\n".join(map(plain_styles, wanted))
 
 
 def plain_styles(name: str) -> str:

@@ -426,7 +426,7 @@ class Document:
             heading=self.heading,
             has_instrument="instrument" in self._kinds,
             policy=policy,
-            styles=style_sheet(),
+            styles=style_sheet(frozenset(self._kinds)),
             summary=summary_block(None if self.summary is None else self.summary | self._strip),
             body=[
                 _parts().contents(self._chapters) if part is _CONTENTS else part

@@ -11,9 +11,11 @@ from typing import get_args
 import introspect as ix
 import introspect.app
 from introspect.app.chinese import CHINESE, LANGUAGES
+from introspect.app.chinese_of_notices import NOTICES, notice_in
 from introspect.app.chinese_of_pages import PAGE_WORDS
 from introspect.views import ViewName, parts_of_view, view_by_name
 
+from .. import models_zoo
 from ..views.image.helpers import view_of as view_of_picture
 from ..views.samples import record_of
 
@@ -83,7 +85,30 @@ def test_views_are_told_their_chinese(app):
     assert '"Heads by"' not in page.get("iframe")[0].proto.srcdoc.split('id="app-words">')[1]
     page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
     (told,) = re.findall(r'id="app-words">(.*?)</script>', page.get("iframe")[0].proto.srcdoc, re.S)
-    assert json.loads(told) == dict(PAGE_WORDS)
+    assert json.loads(told) == {**PAGE_WORDS, **NOTICES}
+
+
+def test_notices_are_chinese_and_findings_are_said_to_be_english(app):
+    page = app()
+    page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
+    page.switch_page("pronoun.py").run()
+    assert "结论及其局限为英文。" in [caption.value for caption in page.caption]
+    page.segmented_control(key="language").set_value(LANGUAGES[0]).run()
+    assert not any("English" in caption.value for caption in page.caption)
+
+
+def test_what_a_record_says_first_is_found_in_chinese():
+    model = models_zoo.minilm()
+    notices = [
+        *model.capture("word " * 600, truncation=True).notices,
+        *model.capture("The 𓀀 saw a 𓀁 by the river in the old town.").notices,
+        *model.capture("𓀀𓀁𓀀𓀁").notices,
+        *ix.load("reversal", lm_head=True).capture("a b", generate=2).notices,
+    ]
+    assert len(notices) >= 4
+    for notice in notices:
+        assert re.search("[\u4e00-\u9fff]{6}", notice_in(notice, LANGUAGES[1])), notice
+        assert notice_in(notice, LANGUAGES[0]) == notice
 
 
 def test_what_is_translated_in_views_is_what_they_say():

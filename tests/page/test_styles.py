@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from introspect.page.bundle import STYLES, plain_styles, style_sheet
-from introspect.views import head_view
+import pytest
+
+from introspect.page.bundle import STYLES, STYLES_OF_ONE, plain_styles, style_sheet
+from introspect.views import head_view, layer_view
 
 from ..views.samples import record_of
 
@@ -17,11 +19,14 @@ def test_no_file_is_forgotten():
     )
 
 
-def test_the_page_has_all_of_them_in_order():
-    page = head_view(record_of()).to_html()
+@pytest.mark.parametrize("view", [head_view, layer_view])
+def test_the_page_has_all_of_them_in_order_but_those_of_other_views(view):
+    page = view(record_of()).to_html()
     assert page.count("<style>") == 2  # the second is for readers without scripts
-    places = [page.index(plain_styles(name)) for name in STYLES]
+    others = STYLES_OF_ONE - {"layer" if view is layer_view else ""}
+    places = [page.index(plain_styles(name)) for name in STYLES if name not in others]
     assert places == sorted(places)
+    assert not any(plain_styles(name) in page for name in others)
 
 
 def test_the_sheet_holds_nothing_that_ends_it():

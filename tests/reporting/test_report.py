@@ -39,6 +39,10 @@ def test_it_says_which_heads_point_from_the_pronoun_to_the_antecedent(demo):
     assert "L3H1 points from <em>it</em> to <em>animal</em>: 0.68 of its attention" in demo.html
 
 
+def test_it_is_no_larger_than_its_readers_were_told(demo):
+    assert len(demo.html.encode()) < 850_000
+
+
 def test_it_carries_caveat_certificate_and_provenance(demo):
     for part in (
         "does not show that a head resolves coreference",

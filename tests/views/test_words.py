@@ -127,3 +127,45 @@ def test_the_colors_of_a_difference_reach_as_far_as_it_does(open_page, change):
     legend = page.inner_text(".compare-scales")
     assert f"−{reach:.2f}" in legend and f"+{reach:.2f}" in legend
     assert f"reach to ±{reach:.2f}" in page.inner_text('[data-view="compare"] .matrix-note')
+
+
+def test_on_paper_arcs_end_at_their_words(open_page):
+    words = [f"word{number}" for number in range(24)]
+    page = open_page(head_view(even(words)).to_html(), width=1440)
+    page.locator(".word").nth(20).click()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    # The sheet is laid out only after the arcs were drawn.
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1047})
+    far = page.evaluate(
+        """() => {
+      const middles = [...document.querySelectorAll('.word')].map((one) => {
+        const { left, right } = one.getBoundingClientRect();
+        return (left + right) / 2;
+      });
+      return [...document.querySelectorAll('.word-arcs path')].map((path) => {
+        const last = path.getPointAtLength(path.getTotalLength());
+        const end = last.matrixTransform(path.getScreenCTM());
+        return Math.min(...middles.map((middle) => Math.abs(middle - end.x)));
+      });
+    }"""
+    )
+    assert len(far) >= 5 and max(far) < 2
+
+
+def test_the_number_of_a_word_that_begins_a_line_stands_below_it(open_page):
+    words = [f"w{number}" for number in range(40)]
+    page = open_page(head_view(even(words)).to_html())
+    page.locator(".word").nth(3).click()
+    for width in range(640, 1440, 90):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(50)
+        off = page.evaluate(
+            """() => [...document.querySelectorAll('.word')].filter((word) => {
+          const number = word.lastChild.getBoundingClientRect();
+          const box = word.firstChild.getBoundingClientRect();
+          return word.getClientRects().length !== 1
+            || Math.abs((number.left + number.right - box.left - box.right) / 2) > 2;
+        }).length"""
+        )
+        assert off == 0

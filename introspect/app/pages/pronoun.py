@@ -16,6 +16,7 @@ from introspect.app.display import (
     offer_report,
     offer_table,
     say,
+    say_that_findings_are_english,
 )
 from introspect.app.entries import Entry
 from introspect.app.form import asked, choose_case
@@ -47,6 +48,7 @@ def draw() -> None:
     record = record_of(name, whole)
     captured = CapturedText(case, record)
     finding = finding_of_case(captured)
+    say_that_findings_are_english()
     st.subheader(marked(finding.headline), anchor=False)
     embed(page_of_case(name, case, entry.truncation), say("Coreference view"))
     offer_report(lambda: report_of(name, case, entry.truncation), key="report of case")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from introspect.app.cached import model_named, model_to_ask
-from introspect.app.display import embed_report, plain, say, show_page, telling
+from introspect.app.display import (
+    embed_report,
+    plain,
+    say,
+    say_that_findings_are_english,
+    show_page,
+    telling,
+)
 from introspect.app.form import asked_model
 from introspect.app.uploads import (
     ENDINGS,
@@ -82,6 +89,7 @@ def _result(upload: Upload, *, is_causal: bool) -> Probed | Studied:
 
 def _draw_studied(studied: Studied) -> None:
     st.subheader(plain(f"{studied.name}, read by {studied.model}"), anchor=False)
+    say_that_findings_are_english()
     st.markdown(plain(studied.finding))
     embed_report(studied.report, say("Report"))
 
@@ -91,6 +99,7 @@ def _draw_probed(probed: Probed) -> None:
     if not probed.is_finished:
         st.error(plain(probed.finding))
     else:
+        say_that_findings_are_english()
         st.markdown(plain(probed.finding))
         st.download_button(
             say("Download the report"),

@@ -6,6 +6,7 @@ const APART = 3;
 // What an arc passes through is at least so wide, or it goes around the line.
 const LEAST_SPACE = 5;
 const MARGIN = 7;
+const LEAST_BOX = 3;
 
 /**
  * The lines, from top to bottom.
@@ -16,7 +17,7 @@ const MARGIN = 7;
  */
 export function linesOf(parts, frame) {
   const boxes = parts.flatMap((part) =>
-    [...part.getClientRects()].map(({ left, right, top, bottom }) => ({
+    rectsOf(part).map(({ left, right, top, bottom }) => ({
       part,
       left: left - frame.left,
       right: right - frame.left,
@@ -38,6 +39,13 @@ export function linesOf(parts, frame) {
   }
   for (const { boxes: own } of lines) own.sort((a, b) => a.left - b.left);
   return lines;
+}
+
+/** The boxes of a part, one a line; at the end of a line an edge of it may stand, and nothing else. */
+function rectsOf(part) {
+  const rects = [...part.getClientRects()];
+  const wide = rects.filter(({ left, right }) => right - left > LEAST_BOX);
+  return wide.length > 0 ? wide : rects;
 }
 
 /**

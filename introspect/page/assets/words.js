@@ -273,7 +273,8 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
   const isSpecial = Boolean(sequence.special[first]);
   const isUnknown = group.some((index) => sequence.unknown[index]);
   const role = group.map((index) => roles?.[index]).find(Boolean);
-  const made = element("span", {
+  // Words of one language keep their order in the other's line; pieces of words stand apart.
+  const made = element(isWord ? "span" : "bdi", {
     role: "button",
     tabindex: -1,
     class: "word",
@@ -286,10 +287,8 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     "data-unknown": isUnknown ? "true" : null,
     "aria-pressed": "false",
   });
-  // Words of one language keep their order in the other's line; pieces of words stand apart.
-  const tag = role === "differs" ? "em" : isWord ? "span" : "bdi";
   made.append(
-    element(tag, { class: "word-text" }, label),
+    element(role === "differs" ? "em" : "span", { class: "word-text" }, label),
     element("small", { "aria-hidden": "true" }),
   );
   return made;
