@@ -4,19 +4,24 @@
     python benchmarks/atlas.py planted [--seeds 20]
     python benchmarks/atlas.py cost FILE [--texts 400]
     python benchmarks/atlas.py memory
+    python benchmarks/atlas.py pages [DIR]
 
 `null`: a small BERT and a small Llama with random weights, drawn anew for each seed, on the
 package's own sentences; printed is in how many of the atlases any head is given a rule. `planted`:
 attention made for one head for each rule, on drawn texts with words of pieces and trees; printed
 is how often the head is given its rule, and how often another. `cost`: the bare model and the
 atlas in turn over the same batches of the texts of a GAP file, both in one thread. `memory`: the
-largest resident size of a process that reads 1,000 and 10,000 texts.
+largest resident size of a process that reads 1,000 and 10,000 texts. `pages`: the size of the index
+and of the largest head pages of an atlas, by default that of a random Llama with 32 layers of 32
+heads, and after how long Chromium has drawn them, from the start of the navigation: the median of
+five.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -47,7 +52,7 @@ SMALL: dict[str, Any] = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["null", "planted", "cost", "memory", "one"])
+    parser.add_argument("what", choices=["null", "planted", "cost", "memory", "pages", "one"])
     parser.add_argument("file", nargs="?")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--texts", type=int, default=400)
@@ -61,6 +66,8 @@ def main() -> None:
         cost(options.file, options.texts)
     elif options.what == "memory":
         memory()
+    elif options.what == "pages":
+        pages(options.file)
     else:
         one(options.texts)
 
@@ -80,14 +87,14 @@ def read(model: Any, texts: list[str], size: int = 32) -> AtlasAnalyzer:
     return analyzer
 
 
-def random_model(kind: str, seed: int) -> Any:
+def random_model(kind: str, seed: int, **sizes: int) -> Any:
     """Return a small model with random weights that reads what minilm reads."""
     tokenizer = ix.load("minilm").tokenizer
     size = len(tokenizer)
     config = (
-        tf.BertConfig(vocab_size=size, **SMALL)
+        tf.BertConfig(vocab_size=size, **SMALL | sizes)
         if kind == "BERT"
-        else tf.LlamaConfig(vocab_size=size, num_key_value_heads=2, **SMALL)
+        else tf.LlamaConfig(vocab_size=size, num_key_value_heads=2, **SMALL | sizes)
     )
     torch.manual_seed(seed)
     return load_text((tf.AutoModel.from_config(config).eval(), tokenizer))
@@ -157,6 +164,48 @@ def memory() -> None:
     for count in (1_000, 10_000):
         command = [sys.executable, __file__, "one", "--texts", str(count)]
         print(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+
+
+def pages(folder: str | None) -> None:
+    """Print the sizes of the pages of an atlas, and how long a browser takes to draw them."""
+    if folder is not None:
+        timed(Path(folder))
+        return
+    texts = [case.text for case in (*own_cases("en"), *grammar_cases(100))]
+    sizes = {"hidden_size": 256, "num_hidden_layers": 32, "num_attention_heads": 32}
+    model = random_model("Llama", 0, **sizes)
+    shown = ["L0H0", "L15H20", "L31H31"]
+    with tempfile.TemporaryDirectory() as made:
+        timed(ix.atlas(model, texts, Path(made) / "atlas", heads=shown).path)
+
+
+def timed(folder: Path) -> None:
+    """Print the size of each page of a folder, and the median time until it is drawn."""
+    from playwright.sync_api import sync_playwright
+
+    cards = sorted((folder / "heads").iterdir(), key=lambda path: -path.stat().st_size)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        for path in (folder / "index.html", *cards[:3]):
+            times = sorted(ready_after(browser, path) for _ in range(5))
+            size = path.stat().st_size / 1e6
+            print(f"{path.name}: {size:.2f} MB, drawn after {times[2]:.0f} ms (median of 5)")
+        browser.close()
+
+
+NOTES_READY = """new MutationObserver(() => { window.readyAfter ??= performance.now(); }).observe(
+    document, { subtree: true, attributeFilter: ["data-ready"] })"""
+
+
+def ready_after(browser: Any, path: Path) -> float:
+    """Return after how many milliseconds a page has drawn all of it."""
+    page = browser.new_page()
+    page.add_init_script(NOTES_READY)
+    page.goto(path.resolve().as_uri(), wait_until="commit")
+    page.wait_for_selector("html[data-ready=true]", state="attached")
+    after: float = page.evaluate("window.readyAfter")
+    page.close()
+    return after
 
 
 def one(count: int) -> None:

@@ -2,13 +2,11 @@
 
     python benchmarks/causal_claims.py effects [--studies 200]
     python benchmarks/causal_claims.py attending [--models 10]
-    python benchmarks/causal_claims.py mediation [--models 10]
     python benchmarks/causal_claims.py cost [--times 3]
 
 ``effects``: drawn effects of 72 heads, of which none is real, or some are known. ``attending``:
 models with random weights, on cases whose antecedent is always the nearer candidate, mostly, or
-in half of them. ``mediation``: models with random weights, on minimal pairs: in how many a head is
-said to mediate. ``cost``: the processor time of ``ix.causal_study`` with all of its parts, of 72
+in half of them. ``cost``: the processor time of ``ix.causal_study`` with all of its parts, of 72
 heads and 40 cases, as a ratio to that of asking with each head ablated, in alternating order.
 """
 
@@ -139,23 +137,6 @@ def random_model(kind: str, tokenizer: object, seed: int) -> Model:
     return ix.load((tf.GPT2Model(config).eval(), tokenizer))
 
 
-def mediation_by_chance(options: argparse.Namespace) -> None:
-    """Print random models of which it is said that a change passes through a head."""
-    tokenizer = ix.load("pronoun").tokenizer
-    cases = list(grammar_cases(20, "en", seed=1000))
-    said = 0
-    for seed in range(options.models):
-        torch.manual_seed(seed)
-        config = tf.BertConfig(
-            vocab_size=len(tokenizer), hidden_size=96, num_hidden_layers=3, num_attention_heads=6,
-            intermediate_size=64, max_position_embeddings=64, initializer_range=0.05,
-        )  # fmt: skip
-        module = tf.BertForMaskedLM(config).eval()
-        study = ix.causal_study(ix.load((module, tokenizer), lm_head=True), cases)
-        said += any(claim.kind.startswith("mediates") for claim in study.claims)
-    print(f"random weights: a head “mediates” in {said} of {options.models} models")
-
-
 def cost(options: argparse.Namespace) -> None:
     """Print what a whole study costs, beside the ablations alone."""
     torch.set_num_threads(1)
@@ -231,7 +212,6 @@ def ablated_whole(answers) -> None:
 PARTS = {
     "effects": effects,
     "attending": attending_by_chance,
-    "mediation": mediation_by_chance,
     "cost": cost,
 }
 

@@ -28,6 +28,7 @@ NAMES = (
     "05_coreference_on_gap",
     "06_batch_probing",
     "07_coming_from_bertviz",
+    "08_atlas",
 )
 
 
@@ -100,6 +101,15 @@ OTHERS: dict[str, list[dict[str, str]]] = {
     "07_coming_from_bertviz": [
         {"text": "Yes.", "other_text": "No, never, and I mean it."},
         CAFE | {"other_text": CAFE["text"]},
+    ],
+    "08_atlas": [
+        {
+            "text": "Anna told Maria that she had won.",
+            "pronoun": "she",
+            "antecedent": "Anna",
+            "distractor": "Maria",
+            "word": "李雷",
+        }
     ],
 }
 

@@ -74,12 +74,12 @@ class PlainRun:
         # Layers before the first change give what they gave without it.
         same = self.body.layers[: min((layer for layer, _ in without), default=0)]
         with torch.no_grad(), changed(self.body, self._ablation(without, method)):
-            for batch, states in zip(self.batches, self._clean_states(), strict=True):
+            for batch, states in zip(self.batches, self.clean_states(), strict=True):
                 with repeated(same, states):
                     found[batch.rows] = margins_of(self.body, batch).double().numpy()
         return found
 
-    def _clean_states(self) -> list[list[Any]]:
+    def clean_states(self) -> list[list[Any]]:
         """Return what each layer gives on each batch."""
         if not self._states:
             for batch in self.batches:
@@ -312,6 +312,42 @@ def patching_estimates(run: PlainRun) -> Floats:
         ]
         found[batch.rows] = torch.cat(each, 1).detach().numpy()
     return found
+
+
+@torch.no_grad()
+def patching_effects(run: PlainRun) -> tuple[Floats, Floats]:
+    """Return what the margin loses if a head gives what it gives on the minimal pair.
+
+    Returns:
+        ``(texts, heads)``; and what it loses on the minimal pair itself, ``(texts,)``.
+    """
+    found = np.zeros((len(run.texts), len(run.places)))
+    total = np.zeros(len(run.texts))
+    for batch, states in zip(run.batches, run.clean_states(), strict=True):
+        swapped = [text.with_markers_swapped for text in batch.texts]
+        other = Batch(batch.rows, swapped, torch.tensor([text.numbers for text in swapped]))
+        given, theirs = _kept(run.body, other)
+        clean = margins_of(run.body, batch)
+        total[batch.rows] = (clean + theirs).double().numpy()
+        for column, place in enumerate(run.places):
+            same = run.body.layers[: place[0]]
+            with repeated(same, states), changed(run.body, _patched(place, given)):
+                lost = clean - margins_of(run.body, batch)
+            found[batch.rows, column] = lost.double().numpy()
+    return found, total
+
+
+def _patched(place: Place, given: list[torch.Tensor]) -> Change:
+    """Return a change that lets one head give what it gave before."""
+
+    def change(layer: int, own: torch.Tensor) -> torch.Tensor:
+        if layer != place[0]:
+            return own
+        own = own.clone()
+        own[:, :, place[1]] = given[layer][:, :, place[1]]
+        return own
+
+    return change
 
 
 def _kept(body: Body, batch: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:

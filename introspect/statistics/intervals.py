@@ -194,7 +194,9 @@ def effect_intervals(
         centered = sums - mean * sizes
         error = np.sqrt(inflation * _variance(centered, sizes))
     ends = np.full((2, len(mean)), np.nan)
-    known = (num_groups >= FEWEST_GROUPS) & (error > SAME * np.abs(sums).max(0))
+    # Effects that cancel within groups leave rounding: they are alike too.
+    largest = np.maximum(np.abs(sums).max(0), np.nan_to_num(np.abs(values)).max(0))
+    known = (num_groups >= FEWEST_GROUPS) & (error > SAME * largest)
     if known.any():
         deviates = _deviates(centered[:, known], counts, column[known], resamples, seed)
         tails = (1 - level) / 2 * (1 - _FEWER / num_groups[known])

@@ -78,7 +78,7 @@ def permutation_test(
         seed: the random seed of the draws.
     """
     values, index = checked_labelings(labelings, groups)
-    sums, _ = labeling_sums(values, index)
+    sums, per_one = labeling_sums(values, index)
     num_labelings, num_groups, num_heads = sums.shape
     if num_groups < FEWEST_GROUPS:
         nothing = np.full(num_heads, np.nan)
@@ -88,7 +88,10 @@ def permutation_test(
         )
         return PermutationTest(nothing, nothing, num_groups, note)
     mean, norm = _null(sums)
-    scale = np.divide(1.0, norm, out=np.zeros(num_heads), where=norm > 0)
+    # What cancels within groups leaves rounding, which no permutation is to be compared with.
+    largest_credit = per_one * np.nan_to_num(np.abs(values)).max()
+    is_known = norm > SAME * largest_credit
+    scale = np.divide(1.0, norm, out=np.zeros(num_heads), where=is_known)
     observed = (sums[0].sum(0, dtype=np.float64) - mean) * scale
     random = np.random.default_rng(seed)
     deviations = permuted_totals(sums, permutations, random)

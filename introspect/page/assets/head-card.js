@@ -14,7 +14,7 @@ const SETS = [
 /** Build the page of a head. */
 export function mountHeadCardView(section, style) {
   const title = section.querySelector("h2");
-  title?.classList.add("visually-hidden");
+  title?.classList.add("unseen");
   const examples = exampleList(style.examples, SETS, style.head);
   section.append(
     neighbors(style),

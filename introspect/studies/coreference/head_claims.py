@@ -25,6 +25,8 @@ from introspect.text import (
 
 # Of a head whose share turns wholly with the answer.
 _LARGEST_SHIFT = 2.0
+# A smaller shift would be shown as 0.00.
+_SMALLEST_SHOWN = 0.01
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ def _detectable_shift(size: float, n: int) -> Claim:
     """Say which shift would have been found, where none was."""
     over = counted(n, "pair")
     is_known = size <= _LARGEST_SHIFT
+    shown = decimal(size) if size >= _SMALLEST_SHOWN else quantity(size)
     sentence = (
-        f"A head that shifts by {quantity(size)} in the mean, and varies as most heads do, would "
+        f"A head that shifts by {shown} in the mean, and varies as most heads do, would "
         f"have been found in 80% of sets of {over}; a smaller shift could well be missed."
         if is_known
         else f"With {over} no shift, however large, is found in 80% of sets."

@@ -21,13 +21,14 @@ def linear_claims(
         scores: of the same cases, for the best single head and the nearest candidate.
         random_weights: its accuracy on random weights, for each draw of them.
     """
+    ways = "both" if scores.heads["direction"].nunique() == 2 else "all"
     accuracy = percent_interval(probe.accuracy, probe.ci_low, probe.ci_high)
     claim = Claim(
         kind="linear-probe",
         subject="all heads together",
         sentence=(
-            "A weighted sum of all heads in both directions, trained on four folds and scored on "
-            f"the fifth, is right in {accuracy}."
+            f"A weighted sum of all heads in {ways} directions, trained on four folds and scored "
+            f"on the fifth, is right in {accuracy}."
         ),
         estimate=probe.accuracy,
         low=probe.ci_low,

@@ -129,19 +129,23 @@ def words_outside(case: CorefCase) -> tuple[str, ...]:
 def words_apart(one: Sequence[str], other: Sequence[str]) -> int:
     """Count the words in which two texts differ.
 
-    Where every character is a word, as in Chinese, two of a run count as one: such words have about
-    two characters.
+    Two that change places are two. Where every character is a word, as in Chinese, two of a run
+    count as one: such words have about two characters.
 
     Example:
         >>> words_apart(["too", "tired"], ["too", "wide"]), words_apart(["a"], ["so", "very", "a"])
         (1, 2)
+        >>> words_apart(["the", "and", "a"], ["a", "and", "the"])
+        2
     """
+    in_place = sum(a != b for a, b in zip(one, other, strict=False))
     matcher = SequenceMatcher(None, one, other, autojunk=False)
-    return sum(
+    aligned = sum(
         max(_num_words(one[a:b]), _num_words(other[c:d]))
         for tag, a, b, c, d in matcher.get_opcodes()
         if tag != "equal"
     )
+    return aligned if len(one) != len(other) else min(aligned, in_place)
 
 
 def _num_words(words: Sequence[str]) -> int:

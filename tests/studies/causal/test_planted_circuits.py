@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import planted_circuits
+from benchmarks import planted_circuits, planted_mediation
 from benchmarks.circuits.kinds import KINDS, Circuit, circuit
 from benchmarks.circuits.language import LETTERS, Layout, drawn, every_text
 from benchmarks.circuits.measures import figures, mistakes
@@ -223,3 +223,15 @@ def test_the_benchmark_reaches_its_figures(tmp_path):
     assert found["attends_false"] <= 0.02
     assert found["attends_missed"] <= 0.05
     assert repeated["same_heads"].min() >= 0.95
+
+
+def test_a_head_that_passes_nothing_on_is_not_said_to_mediate():
+    """In a model that is right by other heads: the mover is named, and no idle head, even alone."""
+    made = small("idle looker", 3)
+    share = planted_mediation.passed_on(made)
+    assert {made.roles[place] for place, value in share.items() if value > 0.5} >= {"mover"}
+    for row in planted_mediation.measured(made, 16):
+        assert row["named"] and row["named truly"]
+        assert row["idle"] >= 2 and row["idle shown"] == 0 and row["any shown"] is False
+        # Not for want of an effect: in single texts they have one.
+        assert row["width"] > 1e-3

@@ -365,3 +365,22 @@ def test_cases_of_different_models_are_refused():
 def test_no_cases_are_refused():
     with pytest.raises(InputError, match="forced choice, got none"):
         bias_table([], [])
+
+
+def test_where_both_kinds_are_alike_in_each_group_rounding_is_no_difference():
+    """Nouns are named as often with *he* as with *she*: the means differ by 10⁻¹⁷, in one way."""
+    random = np.random.default_rng(1)
+    cases, labels = [], []
+    for group in range(60):
+        alike = random.random(3) < 0.55
+        for label in ("pro", "anti"):
+            for version in range(3):
+                name = f"{group}{label}{version}"
+                credit = [[[float(alike[version]), float(random.random() < 0.5)]]]
+                cases.append(scored_case(name, f"g{group}", credit))
+                labels.append(label)
+    table = bias_table(cases, labels, ("pro", "anti"), QUICK).table.set_index("head")
+    assert table.loc[0, "difference"] == pytest.approx(0, abs=1e-12)
+    assert table.loc[0, "p_value"] == table.loc[0, "p_adjusted"] == 1
+    assert table.loc[0, "ci_low"] < -0.01 and table.loc[0, "ci_high"] > 0.01
+    assert 0 < table.loc[1, "p_value"] <= 1

@@ -19,11 +19,13 @@ from introspect.studies.coreference import (
     LAST_POSITION,
     CaseList,
     CoreferenceAnalyzer,
+    linear_claims,
     score_cases,
 )
 from introspect.studies.coreference.study import score_case
 from introspect.views.forest import forest_rows
 from tests import models_zoo
+from tests.reporting.ledger import random_probe
 from tests.runs import sets
 
 TEXT = "cat saw dog it so"
@@ -221,5 +223,7 @@ def test_the_last_position_may_be_chosen():
     least = min(float(c.antecedent_weight[place] - c.distractor_weight[place])
                 for c in analyzer.scored)  # fmt: skip
     assert hardest[0][2] == least and captured[0] == hardest[0][1]
+    linear = random_probe(np.random.default_rng(0), analyzer.scored)
+    assert "all heads in all directions" in linear_claims(linear, scores)[0].sentence
     names = [row["name"] for row in forest_rows(scores, heads=36) if row["kind"] == "head"]
     assert sum(name.endswith("⇥") for name in names) == 12
