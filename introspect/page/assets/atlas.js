@@ -163,9 +163,7 @@ function headsTable(heads, style) {
     ];
     const name = linkTo(head.name, style, head.name) ?? head.name;
     const isNamed = style.named?.includes(head.name);
-    const mark = isNamed
-      ? [element("span", { class: "named-mark" }, "★ chosen on the cases")]
-      : [];
+    const mark = isNamed ? [element("span", { class: "named-mark" }, "★ chosen on the cases")] : [];
     return element("tr", { "data-head-name": head.name }, [
       element("th", { scope: "row", class: "datum" }, [name, ...mark]),
       ...cells.map((cell) => element("td", { class: "datum" }, cell)),
