@@ -293,3 +293,127 @@ def slow_weights(given: Given) -> torch.Tensor:
                 raised = [math.exp(score - highest) for score in scores]
                 weights[b, h, i] = torch.tensor(raised, dtype=torch.float64) / sum(raised)
     return weights
+
+
+class Turned(Block):
+    """Heads before texts in one dimension."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend with the texts of each head together."""
+        q, k, v = (torch.cat(p.split(SIZE // HEADS, -1)) for p in self.projected(x))
+        output = functional.scaled_dot_product_attention(q, k, v)
+        return x + self.out(torch.cat(output.chunk(HEADS), -1))
+
+    def projected(self, x: torch.Tensor) -> Heads:
+        """Return queries, keys and values, heads side by side."""
+        return self.queries(x), self.keys(x), self.values(x)
+
+
+class TurnedWithNumber(Turned):
+    """The same, with the number of heads."""
+
+    num_heads = HEADS
+
+
+class HeadsFirst(Turned):
+    """Heads in the first dimension, texts in the second."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend with the texts of each head together."""
+        q, k, v = (part.unflatten(-1, (HEADS, -1)).movedim(2, 0) for part in self.projected(x))
+        output = functional.scaled_dot_product_attention(q, k, v)
+        return x + self.out(output.movedim(0, 2).flatten(-2))
+
+
+class MaskedAfter(Block):
+    """Weights that are cut after the softmax and divided by their sum."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend to what came before."""
+        q, k, v = self.heads(x)
+        self.seen.append(Given(q, k, v, is_causal=True))
+        weights = ((q @ k.mT) / math.sqrt(q.shape[-1])).softmax(-1).tril()
+        return self.joined(x, (weights / weights.sum(-1, keepdim=True)) @ v)
+
+
+class WeighsTwice(Block):
+    """Values of positions beside those of states, as in Shaw et al."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.randn(LENGTH, SIZE // HEADS))
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend to states and places."""
+        q, k, v = self.heads(x)
+        self.seen.append(Given(q, k, v))
+        weights = ((q @ k.mT) / math.sqrt(q.shape[-1])).softmax(-1)
+        return self.joined(x, weights @ v + weights @ self.places)
+
+
+class OtherAxis(Block):
+    """Keys before queries, with the softmax over the keys."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend with patterns that lie on their side."""
+        q, k, v = self.heads(x)
+        weights = ((k @ q.mT) / math.sqrt(q.shape[-1])).softmax(-2)
+        return self.joined(x, weights.mT @ v)
+
+
+class Linear(Block):
+    """Linear attention, which has no pattern."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend without a pattern."""
+        q, k, v = self.heads(x)
+        return self.joined(x, q.softmax(-1) @ (k.softmax(-2).mT @ v))
+
+
+class Gate(Block):
+    """A gate over experts, which is no attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = nn.Parameter(torch.randn(7, SIZE))
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Choose among experts."""
+        return x + (x @ self.experts.mT).softmax(-1) @ self.experts
+
+
+class InPlace(Block):
+    """States that are written over after they were used."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend, and write over what it attended with."""
+        q, k, v = self.heads(x)
+        self.seen.append(Given(q.clone(), k.clone(), v.clone()))
+        output = functional.scaled_dot_product_attention(q, k, v)
+        kept = output.clone()
+        for each in (q, k, v, output):
+            each.zero_()
+        return self.joined(x, kept)
+
+
+class ProductsInPlace(Block):
+    """The same by products."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend, and write over the weights."""
+        q, k, v = self.heads(x)
+        weights = (q @ k.mT).softmax(-1)
+        output = weights @ v
+        weights.zero_()
+        return self.joined(x, output)
+
+
+class NamedOperands(Block):
+    """Products whose operands are given by name."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend by hand."""
+        q, k, v = self.heads(x)
+        self.seen.append(Given(q, k, v))
+        scores = torch.matmul(input=q, other=k.mT) / math.sqrt(q.shape[-1])
+        return self.joined(x, torch.matmul(input=torch.softmax(input=scores, dim=3), other=v))

@@ -28,7 +28,7 @@ from introspect.hooks.interface import active_editors
 from introspect.hooks.layout import learn_layout
 from introspect.hooks.observation import Observation, Receive
 from introspect.hooks.run import ROWS_ROUTE, run_watched, run_whole
-from introspect.hooks.unwrapping import has_own_attention, watched_module
+from introspect.hooks.unwrapping import attending_module, has_own_attention, watched_module
 from introspect.hooks.watchers import PARTS as WATCHED_PARTS
 from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick_rows
 from introspect.records import Certificate, names_of_parts
@@ -244,6 +244,10 @@ def _captured(
 ) -> Captured:
     seen = observation.parts.get("attentions", {})
     certificate = certificate_of(module, seen, route, output_errors)
+    note = observation.tower_note or observation.note
+    if not note and (inner := watched_module(module)) is not attending_module(module):
+        # Whatever else the module computes is not looked at.
+        note = f"of the {type(attending_module(module)).__name__} in {type(inner).__name__} alone"
     main = observation.main_kind
     by_kind = {
         name: TowersByKind.of(observation.parts.get(name, {}), main)
@@ -253,7 +257,7 @@ def _captured(
         **by_kind,
         layers=TowersByKind.of(observation.layers, main),
         output=output,
-        certificate=replace(certificate, note=observation.tower_note or observation.note),
+        certificate=replace(certificate, note=note),
         modules=observation.modules,
     )
 

@@ -97,8 +97,9 @@ class Numbering:
         self.is_encoder_decoder = is_encoder_decoder(self._reader)
         encoder = self._part("get_encoder") if self.is_encoder_decoder else None
         self._encoder_parts = set(encoder.modules()) if encoder is not None else set()
-        self._hookable = [m for m in module.modules() if _source_arguments(type(m).forward)]
-        self._packed = [m for m in module.modules() if _reads_packed(type(m).forward)]
+        parts = [m for m in module.modules() if not isinstance(m, torch.jit.ScriptModule)]
+        self._hookable = [m for m in parts if _source_arguments(type(m).forward)]
+        self._packed = [m for m in parts if _reads_packed(type(m).forward)]
         self._fresh: set[nn.Module] = set()
         self._paths = {} if self.towers is None else self.towers.paths()
         #: How often each tower beside that of the words has run.

@@ -19,10 +19,11 @@ from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
 from introspect.hooks.run import products_of_own_output, run_watched, run_whole
-from introspect.hooks.unwrapping import attending_module, has_own_attention
+from introspect.hooks.unwrapping import attending_module, has_own_attention, taken_by
 from introspect.hooks.watchers import WholeWatcher
 
 _NUM_TOKENS = 5
+_ALIKE = 1e-5
 _HEADS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "attention_heads")
 _SHARED_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 
@@ -45,7 +46,7 @@ class AttentionLayout:
             that bypasses the interface; empty for most models.
         beside: the attentions that a run on a text alone does not compute: of pictures.
         main: the kind of the words' attention, where other towers stand beside.
-        modules: which module computes each of those beside.
+        modules: which module computes each of those beside, or each of a module of one's own.
         reads_ahead: whether some token attends to a later one, where the model is a module of one's
             own; then padding that no mask hides would change what is computed.
     """
@@ -105,8 +106,6 @@ def learn_layout(
         observation: what was seen in it.
         attentions: its patterns; none where they were not asked for.
     """
-    if not observation.own_heads:
-        return
     with lock:
         known = _known.get(module)
     if known is not None and {*known.heads} >= {*observation.own_heads}:
@@ -120,7 +119,10 @@ def _own_layout(observation: Observation, attentions: Iterable[torch.Tensor]) ->
     heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
     above = [bool(layer.triu(1).any()) for layer in attentions]
     ahead = any(above) or not above
-    return AttentionLayout(heads, dict(observation.own_products), reads_ahead=ahead)
+    modules = dict(observation.own_modules)
+    return AttentionLayout(
+        heads, dict(observation.own_products), modules=modules, reads_ahead=ahead
+    )
 
 
 def _found(module: nn.Module) -> AttentionLayout:
@@ -191,10 +193,34 @@ def _of_run(module: nn.Module) -> AttentionLayout:
 
 
 def _of_own_run(module: nn.Module, arguments: dict[str, Any]) -> AttentionLayout:
-    observation = Observation(module, None, None, None)
-    run_whole(module, arguments, ("attentions",), observation)
-    by_kind = observation.parts["attentions"].values()
-    return _own_layout(observation, (layer for layers in by_kind for layer in layers))
+    """Return the attentions of a module of one's own, by a run on a few tokens and one more.
+
+    If the first tokens are read alike with another after them, which is hidden by the mask if the
+    module takes one, then so they are with padding.
+    """
+    seen, longer = (Observation(module, None, None, None) for _ in range(2))
+    run_whole(module, arguments, ("attentions",), seen)
+    layout = _own_layout(seen, _patterns(seen))
+    more = {
+        name: torch.cat([given, given[:, :1]], dim=1) if torch.is_tensor(given) else given
+        for name, given in arguments.items()
+    }
+    if "attention_mask" in more:
+        more["attention_mask"][:, -1] = 0
+    try:
+        run_whole(module, more, ("attentions",), longer)
+    except CaptureError:
+        return replace(layout, reads_ahead=True)
+    pairs = zip(_patterns(seen), _patterns(longer), strict=False)
+    is_alike = all(
+        torch.allclose(one, other[..., : one.shape[-2], : one.shape[-1]], atol=_ALIKE)
+        for one, other in pairs
+    )
+    return replace(layout, reads_ahead=not is_alike)
+
+
+def _patterns(observation: Observation) -> list[torch.Tensor]:
+    return [each for layers in observation.parts["attentions"].values() for each in layers]
 
 
 def _read_from_modules(
@@ -271,6 +297,7 @@ def _few_ids(module: nn.Module) -> dict[str, Any]:
     """
     sizes = [part.num_embeddings for part in module.modules() if isinstance(part, nn.Embedding)]
     names = [name for name in inspect.signature(module.forward).parameters if name != "self"]
+    names = ["input_ids"] if "input_ids" in names else names
     if not sizes or not names:
         raise CaptureError(
             f"Expected a transformers model, or a module that embeds tokens, got "
@@ -278,7 +305,10 @@ def _few_ids(module: nn.Module) -> dict[str, Any]:
             "inputs of your own, ix.capture(module, inputs): that shows its heads as well."
         )
     ids = torch.arange(_NUM_TOKENS)[None] % max(sizes)
-    return {names[0]: ids}
+    inputs = {names[0]: ids}
+    if "attention_mask" in taken_by(module):
+        inputs["attention_mask"] = torch.ones_like(ids)
+    return inputs
 
 
 def _picture_size(module: nn.Module) -> tuple[int, int, int]:

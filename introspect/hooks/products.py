@@ -30,6 +30,7 @@ _PRODUCTS = (
 )
 _SUMMED_PRODUCTS = (torch.baddbmm, torch.Tensor.baddbmm)
 _TOLERANCE = 1e-4
+_HALF_TOLERANCE = 3e-2
 # How many steps after its softmax a pattern is used, where heads are mixed in between.
 _FEW_STEPS = 3
 
@@ -57,10 +58,11 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class Softmax:
-    """The input and output of a softmax."""
+    """The input and output of a softmax, and whether it is taken over the last dimension."""
 
     given: torch.Tensor
     result: torch.Tensor
+    is_over_last: bool = True
 
 
 Step = Product | Softmax
@@ -115,9 +117,11 @@ def step_of(
 ) -> Step | None:
     """Return what a function computed, if it may be a step of attention."""
     if function in SOFTMAX:
-        return Softmax(args[0] if args else kwargs["input"], result)
+        dim = kwargs.get("dim", args[1] if len(args) > 1 else -1)
+        return Softmax(args[0] if args else kwargs["input"], result, dim in (-1, result.ndim - 1))
     if function in _PRODUCTS and result.ndim > 2:
-        return Product(args[0], args[1], result)
+        left, right, *_ = (*args, *(kwargs[n] for n in ("input", "other", "mat2") if n in kwargs))
+        return Product(left, right, result)
     if function in _SUMMED_PRODUCTS:
         left, right = (*args[1:3], *(kwargs[n] for n in ("batch1", "batch2") if n in kwargs))
         return Product(left, right, result)
@@ -196,12 +200,16 @@ def products_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> Atten
     return products_at(softmax, trace.events, parts, model)
 
 
-def is_attention(place: int, events: Sequence[Step], size: int) -> bool:
-    """Return whether a softmax of a product weighs something, whatever is done to the weights."""
-    if _product_before(place, events, size) is None:
-        return False
-    later = events[place + 1 : place + 1 + _FEW_STEPS]
-    return any(isinstance(each, Product) and each.left.numel() == size for each in later)
+def weighing_after(place: int, events: Sequence[Step], size: int) -> int | None:
+    """Return the number of the product in which a pattern weighs something, if there is one.
+
+    Between its softmax and that product heads may be mixed, or weights changed.
+    """
+    for number in range(place + 1, min(len(events), place + 1 + _FEW_STEPS)):
+        event = events[number]
+        if isinstance(event, Product) and event.left.numel() == size:
+            return number
+    return None
 
 
 def products_at(
@@ -218,13 +226,14 @@ def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: st
     if active_editors():
         return  # an intervention may have changed the patterns or the heads' outputs
     softmax = parts["scores"].float().softmax(-1)
-    if not (softmax - attention).abs().max() <= _TOLERANCE:
+    tolerance = _TOLERANCE if attention.element_size() > 2 else _HALF_TOLERANCE
+    if not (softmax - attention).abs().max() <= tolerance:
         raise _missing("scores", model, "their softmax is not the attention that it returns")
     values = parts["values"]
     repeated = values.repeat_interleave(attention.shape[1] // values.shape[1], dim=1)
     expected = attention.to(repeated.dtype) @ repeated
     scale = expected.abs().max().clamp(min=1)
-    if not (expected - parts["head_outputs"]).abs().max() <= _TOLERANCE * scale:
+    if not (expected - parts["head_outputs"]).abs().max() <= tolerance * scale:
         raise _missing("values", model, "weighed by the attention they are not the heads' output")
 
 

@@ -19,12 +19,17 @@ _MAPS = frozenset(
 )
 
 
-class _Origin:
-    """One tensor of a run, and those that it was made of."""
+class Origin:
+    """One tensor of a run, and those that it was made of.
+
+    Args:
+        parents: the origins of the tensors that it was made of.
+        is_mapped: whether weights mapped them.
+    """
 
     __slots__ = ("is_mapped", "parents")
 
-    def __init__(self, parents: tuple[_Origin, ...] = (), *, is_mapped: bool = False) -> None:
+    def __init__(self, parents: tuple[Origin, ...] = (), *, is_mapped: bool = False) -> None:
         self.parents = parents
         self.is_mapped = is_mapped
 
@@ -38,8 +43,8 @@ class Provenance:
 
     def __init__(self, parts: Iterable[nn.Module]) -> None:
         self._parts = list(parts)
-        self._origins: dict[int, tuple[weakref.ref[torch.Tensor], _Origin]] = {}
-        self._given: dict[nn.Module, frozenset[_Origin]] = {}
+        self._origins: dict[int, tuple[weakref.ref[torch.Tensor], Origin]] = {}
+        self._given: dict[nn.Module, frozenset[Origin]] = {}
         self._thread = threading.get_ident()
         #: The size of the batch of the run, as the first tensor that it was given has it.
         self.batch: int | None = None
@@ -56,11 +61,11 @@ class Provenance:
         result: Any,
     ) -> None:
         """Note of what the result of a function was made."""
-        of = [found for each in _tensors((args, kwargs)) if (found := self._of(each)) is not None]
-        if not of:
-            return
+        of = [o for each in _tensors((args, kwargs)) if (o := self.origin(each)) is not None]
         is_mapped = getattr(function, "__name__", "") in _MAPS
-        origin = _Origin(tuple(of), is_mapped=is_mapped)
+        if not of and not is_mapped:
+            return  # weights; what is learned and mapped is a state, such as a latent
+        origin = Origin(tuple(of), is_mapped=is_mapped)
         for tensor in _tensors(result):
             # Each part of what was split is of its own.
             self._keep(tensor, origin)
@@ -85,22 +90,26 @@ class Provenance:
             within: the modules that are running, the innermost first.
             are_mapped: whether they have been mapped already; if not, any module around decides.
         """
-        asks, offers = self._of(queries), self._of(keys)
+        asks, offers = self.origin(queries), self.origin(keys)
         if asks is offers:
             return False
+        answer = not are_mapped
         for module in within:
             given = self._given.get(module, frozenset())
             of_queries, has_mapped = _reached(asks, given)
             of_keys, has_mapped_keys = _reached(offers, given)
-            if of_keys and (has_mapped or has_mapped_keys or not are_mapped):
-                return not of_queries or not of_queries <= of_keys
-        return not are_mapped or queries.shape[-2] != keys.shape[-2]
+            if of_keys:
+                answer = not of_queries or not of_queries <= of_keys
+                if has_mapped or has_mapped_keys or not are_mapped:
+                    break
+        return answer
 
-    def _of(self, tensor: torch.Tensor) -> _Origin | None:
+    def origin(self, tensor: torch.Tensor) -> Origin | None:
+        """Return what a tensor was made of; ``None`` for weights, and what came from elsewhere."""
         held = self._origins.get(id(tensor))
         return held[1] if held is not None and held[0]() is tensor else None
 
-    def _keep(self, tensor: torch.Tensor, origin: _Origin) -> None:
+    def _keep(self, tensor: torch.Tensor, origin: Origin) -> None:
         self._origins[id(tensor)] = weakref.ref(tensor), origin
 
     def _note_given(
@@ -111,23 +120,39 @@ class Provenance:
             return
         origins = []
         if self.batch is None:
-            self.batch = next((t.shape[0] for t in _tensors((args, kwargs)) if t.ndim), None)
+            sizes = (t.shape[0] for t in _tensors((args, kwargs)) if t.ndim and not t.is_nested)
+            self.batch = next(sizes, None)
         for tensor in _tensors((args, kwargs or {})):
-            if (origin := self._of(tensor)) is None:
-                origin = _Origin()
+            if (origin := self.origin(tensor)) is None:
+                origin = Origin()
                 self._keep(tensor, origin)
-            if tensor.is_floating_point() or tensor.dtype == torch.long:
+            if tensor.dtype.is_floating_point or tensor.dtype == torch.long:
                 origins.append(origin)
         self._given[module] = frozenset(origins)
 
 
-def _reached(start: _Origin | None, ends: frozenset[_Origin]) -> tuple[frozenset[_Origin], bool]:
+def follows(tensor: Origin | None, other: Origin, *, most_maps: int) -> bool:
+    """Return whether a tensor was made of another by at most so many maps by weights."""
+    fewest: dict[int, int] = {}
+    pending = [] if tensor is None else [(tensor, 0)]
+    while pending:
+        origin, maps = pending.pop()
+        if origin is other:
+            return True
+        after = maps + origin.is_mapped
+        if after <= most_maps and after < fewest.get(id(origin), most_maps + 1):
+            fewest[id(origin)] = after
+            pending += [(parent, after) for parent in origin.parents]
+    return False
+
+
+def _reached(start: Origin | None, ends: frozenset[Origin]) -> tuple[frozenset[Origin], bool]:
     """Return the ends that a tensor was made of, and whether it was mapped on the way from one.
 
     An end that is reached through a map counts alone: what turns queries and keys by their places,
     or hides some, is given to both.
     """
-    found: dict[bool, set[_Origin]] = {False: set(), True: set()}
+    found: dict[bool, set[Origin]] = {False: set(), True: set()}
     seen: set[tuple[int, bool]] = set()
     pending = [] if start is None else [(start, False)]
     while pending:

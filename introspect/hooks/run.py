@@ -127,8 +127,9 @@ def traced_own(
 
 def _mixed(module: nn.Module, lacking: Sequence[str]) -> CaptureError:
     return CaptureError(
-        f"Expected the {', '.join(lacking)} of {type(module).__name__} by head, but it mixes heads "
-        "around its softmax: what they weigh is not by its weights. Ask for 'attentions' alone."
+        f"Expected the {', '.join(lacking)} of {type(module).__name__} by head, but it does more "
+        "than a product, a softmax and a product: it changes weights after the softmax, or weighs "
+        "with them twice. Ask for 'attentions' alone."
     )
 
 
@@ -139,8 +140,9 @@ def _no_attention(module: nn.Module, functions: Sequence[str]) -> CaptureError:
     called = f" It called {', '.join(named[:12])}." if named else ""
     return CaptureError(
         f"Expected {type(module).__name__} to compute attention by scaled_dot_product_attention, "
-        "nn.MultiheadAttention, or a product, a softmax and a product, but it was seen to do none "
-        f"of these.{called}{hidden} Attention in a kernel of its own cannot be captured."
+        "nn.MultiheadAttention, or a product, a softmax over the last dimension and a product, but "
+        f"none was found.{called}{hidden} Attention in a kernel of its own, or written otherwise, "
+        "cannot be captured."
     )
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -31,12 +32,12 @@ from introspect.hooks.products import (
     Product,
     Softmax,
     Step,
-    is_attention,
     parts_at,
     products_at,
     step_of,
+    weighing_after,
 )
-from introspect.hooks.provenance import Provenance
+from introspect.hooks.provenance import Origin, Provenance, follows
 from introspect.hooks.unwrapping import unwrapped
 
 #: How certificates name the route.
@@ -97,6 +98,7 @@ class TorchAttention(TorchFunctionMode):
         """Run ``function``; attention by the watcher of this thread, if there is one."""
         named = kwargs or {}
         name = getattr(function, "__name__", "")
+        step: Step | None = None
         if getattr(_here, "is_attending", False):
             return function(*args, **named)
         if name == "scaled_dot_product_attention" and (within := self._running()):
@@ -111,19 +113,22 @@ class TorchAttention(TorchFunctionMode):
                 self._add(self._trace, step, [*args, *named.values()])
         self.functions.setdefault(name)
         self._provenance.note(function, args, named, result)
+        if self._trace is not None and step is not None:
+            self._trace.note_result(result, self._provenance)
         return result
 
     def _add(self, trace: OwnProducts, step: Step, given: Sequence[Any]) -> None:
         within = self._running(3)
-        multiplied = [each for each in given if torch.is_tensor(each)][-2:]
-        is_product = isinstance(step, Product) and len(multiplied) == 2
-        is_cross = is_product and self._provenance.is_cross(multiplied[0], multiplied[1], within)
-        shape: tuple[int, ...] = ()
-        if isinstance(step, Softmax) and within and step.result.ndim >= _MAPPED_BATCH:
-            layout = HeadLayout.of(step.result, within[0], self._provenance.batch)
-            shape = tuple(layout.by_head(step.result).shape)
+        tensors = [each for each in given if torch.is_tensor(each)]
         owner = next((each for each in within if not _is_step(each)), None)
-        trace.add(step, owner, shape, is_cross=is_cross)
+        of = self._provenance
+        if isinstance(step, Product):
+            operands = tensors[-2:]
+            is_cross = len(operands) == 2 and of.is_cross(operands[0], operands[1], within)
+            origins = tuple(map(of.origin, operands))
+            trace.add(step, owner, within, origins, is_cross=is_cross)
+        else:
+            trace.add(step, owner, within, (of.origin(step.given),))
 
     def _running(self, depth: int = 2) -> list[nn.Module]:
         """Return the module's parts whose code is running, the innermost first."""
@@ -239,51 +244,139 @@ class TorchAttention(TorchFunctionMode):
 
 
 class OwnProducts:
-    """The products and softmaxes of a run, with the module that computes each."""
+    """The products and softmaxes of a run, with what computes each and what it was made of."""
 
     def __init__(self) -> None:
         self.events: list[Step] = []
-        self._owners: list[nn.Module | None] = []
-        self._shapes: list[tuple[int, ...]] = []
-        self._are_cross: list[bool] = []
+        self._notes: list[_Noted] = []
+        #: The size of the batch of the run.
+        self.batch: int | None = None
 
     def add(
-        self, step: Step, owner: nn.Module | None, shape: tuple[int, ...], *, is_cross: bool
+        self,
+        step: Step,
+        owner: nn.Module | None,
+        within: Sequence[nn.Module],
+        origins: tuple[Origin | None, ...],
+        *,
+        is_cross: bool = False,
     ) -> None:
-        """Note a step; of a softmax by head, the shape of its pattern as well."""
+        """Note a step, with the origins of its operands."""
+        tensors = [step.result, *((step.left, step.right) if isinstance(step, Product) else ())]
+        versions = [(tensor, tensor._version) for tensor in tensors]
         self.events.append(step)
-        self._owners.append(owner)
-        self._shapes.append(shape)
-        self._are_cross.append(is_cross)
+        self._notes.append(_Noted(owner, within, origins, is_cross, versions))
+
+    def note_result(self, result: Any, provenance: Provenance) -> None:
+        """Note the origin of what the last step gave, once it is known."""
+        self.batch = provenance.batch
+        self._notes[-1].result = provenance.origin(result)
 
     def attentions(self, model: str) -> Iterator[OwnAttention]:
         """Yield the attentions among the steps, in their order.
 
-        A softmax of a product of two tensors, whose result weighs a third, is one.
+        A softmax over the last dimension of a product of two states, which weighs a third, is one.
 
         Args:
             model: the model's name, for errors.
+
+        Raises:
+            CaptureError: heads cannot be told from texts, or what was computed has been changed in
+                place since.
         """
         for place, event in enumerate(self.events):
-            owner, shape = self._owners[place], self._shapes[place]
-            if not isinstance(event, Softmax) or owner is None or not shape:
+            note = self._notes[place]
+            if not isinstance(event, Softmax) or not event.is_over_last or note.owner is None:
                 continue
-            try:
-                parts = parts_at(place, self.events, shape, model)
-                products = products_at(place, self.events, parts, model)
-            except CaptureError:
-                if not is_attention(place, self.events, math.prod(shape)):
-                    continue
-                # Heads are mixed before or after the softmax: they have weights, and no more.
-                pattern = event.result.reshape(shape)
-                parts = {"attentions": pattern, "scores": event.given.reshape(shape)}
-                products = None
-            since = next(
-                (n for n in range(place - 1, -1, -1) if isinstance(self.events[n], Product)), place
+            if event.result.ndim < _MAPPED_BATCH or (before := self._scores_of(place)) is None:
+                continue
+            after = weighing_after(place, self.events, event.result.numel())
+            if after is None or not self._notes[after].has_states:
+                continue
+            layout = HeadLayout.of(event.result, note.within[0], self.batch)
+            self._check_unchanged(note.owner, before, place, after)
+            kind = "cross" if self._notes[before].is_cross else "self"
+            shape = layout.by_head(event.result).shape
+            yield self._attention(place, after, note.owner, kind, shape, model)
+
+    def _attention(
+        self,
+        place: int,
+        after: int,
+        owner: nn.Module,
+        kind: str,
+        shape: Sequence[int],
+        model: str,
+    ) -> OwnAttention:
+        weighing = self.events[after]
+        assert isinstance(weighing, Product)
+        try:
+            parts = parts_at(place, self.events, shape, model)
+            products = products_at(place, self.events, parts, model)
+        except (CaptureError, RuntimeError):
+            # What weighs is not the softmax: heads are mixed, or some weights changed, in between.
+            return OwnAttention(owner, kind, {"attentions": weighing.left.reshape(*shape)}, None)
+        if self._weighs_again(place, after):
+            kept = ("attentions", "scores", "queries", "keys")
+            return OwnAttention(owner, kind, {name: parts[name] for name in kept}, None)
+        return OwnAttention(owner, kind, parts, products)
+
+    def _scores_of(self, place: int) -> int | None:
+        """Return the number of the product of two states that a softmax is taken of."""
+        of_softmax = self._notes[place].origins[0]
+        for number in range(place - 1, -1, -1):
+            event, note = self.events[number], self._notes[number]
+            if not isinstance(event, Product) or event.result.numel() != (
+                self.events[place].result.numel()
+            ):
+                continue
+            if note.result is None or not note.has_states:
+                continue
+            is_near = note.owner is self._notes[place].owner
+            if follows(of_softmax, note.result, most_maps=1 if is_near else 0):
+                return number
+            return None
+        return None
+
+    def _weighs_again(self, place: int, after: int) -> bool:
+        """Return whether a pattern weighs something else besides, such as values of positions."""
+        weights = self.events[after].left  # type: ignore[union-attr]
+        pointers = {t.untyped_storage().data_ptr() for t in (weights, self.events[place].result)}
+        later = [each for each in self.events[after + 1 :] if isinstance(each, Product)]
+        return any(
+            operand.untyped_storage().data_ptr() in pointers
+            for each in later
+            for operand in (each.left, each.right)
+        )
+
+    def _check_unchanged(self, owner: nn.Module, *places: int) -> None:
+        versions = [each for place in places for each in self._notes[place].versions]
+        if any(tensor._version != version for tensor, version in versions):
+            raise CaptureError(
+                f"Expected the queries, keys, values and weights of {type(owner).__name__} to stay "
+                "as they were when it attended, but it writes over them later. Let it make new "
+                "tensors, such as x = x * y for x *= y."
             )
-            yield OwnAttention(
-                owner, "cross" if self._are_cross[since] else "self", parts, products
-            )
+
+
+@dataclass
+class _Noted:
+    """What is known of a step of a run."""
+
+    owner: nn.Module | None
+    within: Sequence[nn.Module]
+    origins: tuple[Origin | None, ...]
+    is_cross: bool
+    versions: list[tuple[torch.Tensor, int]]
+    result: Origin | None = None
+
+    @property
+    def has_states(self) -> bool:
+        """Whether the right side of a product is of states, not weights themselves.
+
+        A gate multiplies states by weights, takes a softmax and multiplies by weights again.
+        """
+        return len(self.origins) == 2 and self.origins[1] is not None
 
 
 class OwnAttention(NamedTuple):
@@ -292,8 +385,9 @@ class OwnAttention(NamedTuple):
     Args:
         module: the module.
         kind: ``self`` or ``cross``.
-        parts: what it computes.
-        products: its steps in the run; none where heads are mixed, so that nothing can be changed.
+        parts: what it computes, as far as it is by head.
+        products: its steps in the run; none where they are more than a product, a softmax and a
+            product, so that nothing can be changed.
     """
 
     module: nn.Module
@@ -342,24 +436,22 @@ class HeadLayout:
         Raises:
             CaptureError: heads cannot be told from the batch.
         """
+        named = {getattr(module, name, None) for name in _HEADS}
         if query.ndim >= _BY_HEAD:
-            return cls(tuple(query.shape[:-3]), query.shape[-3], is_fused=False)
+            lead, heads = tuple(query.shape[:-3]), int(query.shape[-3])
+            is_turned = len(lead) == 1 and heads == batch != lead[0] and heads not in named
+            if is_turned or (len(lead) == 1 and lead[0] in named and heads not in named):
+                raise _unclear(module, query)
+            return cls(lead, heads, is_fused=False)
         if query.ndim < _MAPPED_BATCH:
             return cls((1,), 1, is_fused=False)
+        # Which of several texts and heads comes first in one dimension cannot be seen.
         count = query.shape[0]
-        heads = next((n for name in _HEADS if isinstance(n := getattr(module, name, None), int)), 0)
-        if not heads and batch == count:
-            heads = 1
-        if not heads and batch and count % batch == 0:
-            heads = count // batch
-        if heads and count % heads == 0:
-            return cls((count // heads,), heads, is_fused=True)
-        raise CaptureError(
-            f"Expected heads in a dimension of their own in the attention of "
-            f"{type(module).__name__}, or their number as its `num_heads`, got queries of shape "
-            f"{tuple(query.shape)}: which of the {count} are heads and which are texts cannot be "
-            "told."
-        )
+        if count == batch and (batch == 1 or not named & set(range(2, 1 << 10))):
+            return cls((count,), 1, is_fused=True)
+        if batch == 1 and count in named:
+            return cls((1,), count, is_fused=True)
+        raise _unclear(module, query)
 
     def by_head(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, num_heads, length, size)``; keys may have fewer heads."""
@@ -385,6 +477,15 @@ class HeadLayout:
             whole = (*self._lead, *mask.shape[-3:])
             return mask.expand(whole).reshape(lead, *mask.shape[-3:])
         return mask if mask.ndim == _BY_HEAD else mask[None]
+
+
+def _unclear(module: nn.Module, query: torch.Tensor) -> CaptureError:
+    return CaptureError(
+        f"Expected attention of {type(module).__name__} over (batch, num_heads, length, size), got "
+        f"queries or weights of shape {tuple(query.shape)}, of which texts and heads cannot be "
+        "told apart. Give heads a dimension of their own after the batch; or one text at a time, "
+        "to a module that has their number as `num_heads`."
+    )
 
 
 def _causal(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:

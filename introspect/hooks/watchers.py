@@ -80,7 +80,11 @@ class WholeWatcher:
         }
         parts = {name: available[name] for name in self._include}
         parts["visible"] = _visible(call, weights)
-        self._receive(call, {n: t.detach() for n, t in parts.items() if t is not None})
+        kept = {n: t.detach() for n, t in parts.items() if t is not None}
+        if call.own is not None:
+            # A module of one's own may write over what it has handed on.
+            kept = {name: tensor.clone() for name, tensor in kept.items()}
+        self._receive(call, kept)
         return output, weights
 
 

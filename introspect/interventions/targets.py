@@ -24,8 +24,9 @@ def checked_kind(layout: AttentionLayout, kind: Kind | None) -> Kind:
     kinds = layout.kinds
     if not kinds:
         raise CaptureError(
-            "Expected attention in which heads can be told apart, to change it, but this module "
-            "mixes heads around its softmax. Its weights can be captured, and no more."
+            "Expected attention by a product, a softmax and a product, to change it, but this "
+            "module does more: it changes weights after the softmax, or weighs with them twice. "
+            "Its weights can be captured, and no more."
         )
     if layout.main is not None and kind in (None, "self"):
         return layout.main

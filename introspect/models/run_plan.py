@@ -112,7 +112,7 @@ def run_inputs(
         inputs |= {f"decoder_{name}": written[name] for name in names}
     taken = accepted(module, inputs)
     mask = inputs.get("attention_mask")
-    if mask is not None and "attention_mask" not in taken and not bool(mask.all()):
+    if mask is not None and has_own_attention(module) and not bool(mask.all()):
         _check_padding(module)
     return taken
 
@@ -121,13 +121,13 @@ def _check_padding(module: nn.Module) -> None:
     """Raise an error for a module of the caller's own that would read padding as text.
 
     Raises:
-        CaptureError: it takes no mask, and its tokens attend to later ones.
+        CaptureError: what it reads depends on padding, which its mask, if any, does not hide.
     """
-    if has_own_attention(module) and attention_layout(module).reads_ahead:
+    if attention_layout(module).reads_ahead:
         raise CaptureError(
-            f"Expected texts of one length, as {type(module).__name__} takes no attention_mask to "
-            "leave out padding, got several. Let its forward take attention_mask, or give texts "
-            "one at a time."
+            f"Expected texts of one length, as {type(module).__name__} takes no attention_mask "
+            "that leaves out padding, got several. Let its forward take attention_mask and heed "
+            "it, or give texts of one length."
         )
 
 

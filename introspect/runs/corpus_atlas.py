@@ -219,7 +219,7 @@ def _check_heads(
     Raises:
         SelectionError: there is no such layer or head.
     """
-    count = getattr(model.module.config, "num_hidden_layers", None)
+    count = getattr(getattr(model.module, "config", None), "num_hidden_layers", None)
     if count is None:
         return
     if layers is not None and (wrong := [layer for layer in layers if not 0 <= layer < count]):

@@ -26,12 +26,23 @@ from tests.own_modules_zoo import (
     Delegated,
     Einsums,
     Fused,
+    Gate,
     Grouped,
+    HeadsFirst,
+    InPlace,
+    Linear,
+    MaskedAfter,
+    NamedOperands,
+    OtherAxis,
     Products,
+    ProductsInPlace,
     Rotary,
     Scaled,
     Single,
     Stack,
+    Turned,
+    TurnedWithNumber,
+    WeighsTwice,
     Windows,
     slow_weights,
 )
@@ -39,9 +50,10 @@ from tests.own_modules_zoo import (
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 FORMS = [
     Block, Causal, Scaled, Grouped, Fused, Single, Windows, Delegated, Rotary,
-    Products, Einsums, Batched,
+    Products, Einsums, Batched, NamedOperands, InPlace,
 ]  # fmt: skip
-BY_PRODUCTS = (Products, Einsums, Batched)
+BY_PRODUCTS = (Products, Einsums, Batched, NamedOperands)
+ONE_AT_A_TIME = (Fused, Batched)
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +74,9 @@ def stack(kind: type[Block]) -> Stack:
     return module
 
 
-def ids(length: int = LENGTH) -> torch.Tensor:
-    """A batch of texts of tokens."""
-    return torch.randint(0, 40, (BATCH, length))
+def ids(length: int = LENGTH, kind: type[Block] = Block) -> torch.Tensor:
+    """A batch of texts of tokens; one text for forms in which texts and heads are one dimension."""
+    return torch.randint(0, 40, (1 if kind in ONE_AT_A_TIME else BATCH, length))
 
 
 def difference(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -83,7 +95,7 @@ def is_clean(module: nn.Module) -> bool:
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_each_form_has_the_weights_of_a_slow_loop(kind: type[Block]) -> None:
-    module, texts = stack(kind), ids()
+    module, texts = stack(kind), ids(kind=kind)
     plain = module(texts)
     captured = ix.capture(module, texts, include=PARTS)
     expected = [slow_weights(given) for given in module.given()]
@@ -141,11 +153,12 @@ def test_other_types(dtype: torch.dtype) -> None:
 def test_rows_are_those_of_the_whole_pattern_and_the_run_is_the_models_own(
     kind: type[Block],
 ) -> None:
-    module, texts = stack(kind), ids()
+    module, texts = stack(kind), ids(kind=kind)
+    chosen = [[0, 3], [2, 5], [1, 1]][: len(texts)]
     whole = ix.capture(module, texts).attentions["self"]
-    captured = ix.capture(module, texts, rows=[[0, 3], [2, 5], [1, 1]])
+    captured = ix.capture(module, texts, rows=chosen)
     for layer, rows in zip(whole, captured.attentions["self"], strict=True):
-        for item, places in enumerate(([0, 3], [2, 5], [1, 1])):
+        for item, places in enumerate(chosen):
             assert difference(rows[item], layer[item][:, places]) < 1e-6
     if kind not in BY_PRODUCTS:
         with torch.no_grad():
@@ -300,7 +313,7 @@ def test_the_kind_is_told_by_where_the_keys_come_from() -> None:
 
 @pytest.mark.parametrize("kind", [Block, Causal, Grouped, Fused, Rotary, Products, Einsums])
 def test_a_head_is_taken_out_as_by_a_hook_of_ones_own(kind: type[Block]) -> None:
-    module, texts = stack(kind), ids()
+    module, texts = stack(kind), ids(kind=kind)
     plain, size = module(texts), SIZE // HEADS
 
     def by_hand(_: nn.Module, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
@@ -385,7 +398,7 @@ def test_a_compiled_module_and_one_that_is_copied_are_seen_alike() -> None:
 
 
 def test_what_is_no_attention_is_refused_and_what_was_called_is_said() -> None:
-    with pytest.raises(CaptureError, match=r"none of these\. It called .*linear"):
+    with pytest.raises(CaptureError, match=r"none was found\. It called .*linear"):
         ix.capture(nn.Sequential(nn.Linear(4, 4), nn.Softmax(-1)), torch.randn(2, 3, 4))
     with pytest.raises(CaptureError, match="TorchScript"):
         ix.capture(torch.jit.script(nn.Linear(4, 4)), torch.randn(2, 4))
@@ -409,7 +422,7 @@ class Unclear(nn.Module):
         return functional.scaled_dot_product_attention(seven, seven, seven)
 
 
-@pytest.mark.parametrize(("module", "words"), [(Nested(), "nested"), (Unclear(), "cannot be told")])
+@pytest.mark.parametrize(("module", "words"), [(Nested(), "nested"), (Unclear(), "told apart")])
 def test_what_cannot_be_read_is_refused_with_the_reason(module: nn.Module, words: str) -> None:
     with pytest.raises(CaptureError, match=words):
         ix.capture(
@@ -458,7 +471,8 @@ class Mixed(Block):
         q, k, v = self.heads(x)
         scores = self.before((q @ k.transpose(-2, -1)).movedim(1, -1)).movedim(-1, 1)
         weights = self.softmax(scores)
-        return self.joined(x, self.after(weights.movedim(1, -1)).movedim(-1, 1) @ v)
+        self.weights = self.after(weights.movedim(1, -1)).movedim(-1, 1)
+        return self.joined(x, self.weights @ v)
 
 
 class Both(nn.Module):
@@ -473,16 +487,79 @@ class Both(nn.Module):
         return self.other(self.one(x))
 
 
-def test_heads_that_are_mixed_have_weights_and_no_more() -> None:
+def test_heads_that_are_mixed_have_the_weights_that_weigh_and_no_more() -> None:
     module, texts = stack(Mixed), ids()
     captured = ix.capture(module, texts)
     assert captured.modules == {"self": ["blocks.0", "blocks.1"]}
-    sums = captured.attentions["self"][1].sum(-1)
-    assert difference(sums, torch.ones(BATCH, HEADS, LENGTH)) < 1e-6
-    with pytest.raises(CaptureError, match="values of Mixed by head, but it mixes heads"):
+    assert difference(captured.attentions["self"][1], module.blocks[1].weights) == 0  # type: ignore
+    with pytest.raises(CaptureError, match="values of Mixed by head, but it does more"):
         ix.capture(module, texts, include=("values",))
-    with pytest.raises(CaptureError, match="mixes heads"):
+    with pytest.raises(CaptureError, match="does more"):
         ix.ablate(module, "L0H0")
+
+
+def test_weights_that_are_changed_after_the_softmax_are_those_that_weigh() -> None:
+    module, texts = stack(MaskedAfter), ids()
+    captured = ix.capture(module, texts)
+    for weights, given in zip(captured.attentions["self"], module.given(), strict=True):
+        assert difference(weights, slow_weights(given)) < 1e-6
+
+
+def test_what_weighs_twice_has_weights_but_no_outputs_of_heads() -> None:
+    module, texts = stack(WeighsTwice), ids()
+    captured = ix.capture(module, texts, include=("attentions", "queries"))
+    expected = slow_weights(module.given()[1])
+    assert difference(captured.attentions["self"][1], expected) < 1e-6
+    with pytest.raises(CaptureError, match="weighs with them twice"):
+        ix.capture(module, texts, include=("head_outputs",))
+    with pytest.raises(CaptureError, match="weighs with them twice"):
+        ix.ablate(module, "L0H0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Turned, "told apart"),
+        (TurnedWithNumber, "told apart"),
+        (HeadsFirst, "told apart"),
+        (Fused, "told apart"),
+        (Batched, "told apart"),
+        (OtherAxis, "none was found"),
+        (Linear, "none was found"),
+        (Gate, "none was found"),
+        (ProductsInPlace, "writes over them"),
+    ],
+)
+def test_what_would_be_misread_is_refused(kind: type[Block], words: str) -> None:
+    with pytest.raises(CaptureError, match=words):
+        ix.capture(stack(kind), ids())
+
+
+def test_a_layer_that_is_left_out_is_not_taken_for_another() -> None:
+    module, texts = stack(Causal), ids()
+    ix.capture(module, texts)
+    with pytest.raises(CaptureError, match="tell its layers apart"), ix.ablate(module, "L0H1"):
+        module.blocks[1](module.embedding(texts))
+
+
+def test_attention_around_a_transformers_model_is_said_to_be_left_out() -> None:
+    from tests import models_zoo as zoo
+
+    class Around(nn.Module):
+        """A model of transformers with a layer of one's own after it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.bert = zoo.build("bert")
+            self.own = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            """Read a text twice."""
+            return self.own(self.bert(input_ids, attention_mask=attention_mask)[0])
+
+    inputs = {n: t for n, t in zoo.batch("bert").items() if n in ("input_ids", "attention_mask")}
+    note = ix.capture(Around().eval(), inputs).certificate.note
+    assert "of the BertModel in Around alone" in note
 
 
 def test_what_is_not_captured_beside_is_said() -> None:

@@ -41,7 +41,7 @@ def test_a_model_on_the_meta_device_is_refused():
 
 
 def test_a_module_without_weights_is_refused():
-    with pytest.raises(CaptureError, match="none of these"):
+    with pytest.raises(CaptureError, match="none was found"):
         capture(nn.Identity(), torch.zeros(1, 2))
 
 
