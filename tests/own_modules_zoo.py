@@ -147,7 +147,8 @@ class Products(Block):
         """Attend by hand to what came before."""
         q, k, v = self.heads(x)
         self.seen.append(Given(q, k, v, is_causal=True))
-        scores = (q @ k.transpose(-2, -1)) * (1 / math.sqrt(q.shape[-1]))
+        scores = q @ k.transpose(-2, -1)
+        scores *= 1 / math.sqrt(q.shape[-1])  # as some write it
         hidden = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
         weights = functional.softmax(scores.masked_fill(hidden, -math.inf), dim=-1)
         return self.joined(x, weights @ v)
@@ -179,6 +180,16 @@ class Batched(Block):
         scores = torch.bmm(one / math.sqrt(q.shape[-1]), other.transpose(1, 2))
         output = torch.bmm(torch.softmax(scores, dim=-1), third)
         return self.joined(x, output.unflatten(0, (-1, HEADS)))
+
+
+class Plain(Block):
+    """Attention of states themselves, without projections."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Attend with one head of its states."""
+        states = x[:, None]
+        self.seen.append(Given(states, states, states, scale=1.0))
+        return x + ((states @ states.mT).softmax(-1) @ states)[:, 0]
 
 
 class Inner(nn.Module):

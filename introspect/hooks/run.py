@@ -81,7 +81,7 @@ def _run_own(
     arguments: dict[str, Any],
     wanted: tuple[str, ...],
     observation: Observation,
-    watcher: Watcher,
+    watcher: WholeWatcher,
 ) -> tuple[Any, str]:
     """Run a module without a transformers model, and see the attention that it computes itself.
 
@@ -91,6 +91,11 @@ def _run_own(
     output = run_watched(module, arguments, observation, watcher)
     if not observation.has_seen_nothing:
         observation.check(module)
+        if any(weights._version != version for weights, version in watcher.handed_out):
+            raise CaptureError(
+                f"Expected {type(module).__name__} to leave the weights that nn.MultiheadAttention "
+                "gives as they are, but it writes over them. Let it make new tensors of them."
+            )
         if "softmax" in observation.functions:
             observation.note = (
                 "beside torch's own attention functions it called softmax: attention by products "

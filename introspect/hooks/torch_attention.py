@@ -262,8 +262,8 @@ class OwnProducts:
         is_cross: bool = False,
     ) -> None:
         """Note a step, with the origins of its operands."""
-        tensors = [step.result, *((step.left, step.right) if isinstance(step, Product) else ())]
-        versions = [(tensor, tensor._version) for tensor in tensors]
+        used = (step.left, step.right) if isinstance(step, Product) else (step.given,)
+        versions = [(tensor, tensor._version) for tensor in (step.result, *used)]
         self.events.append(step)
         self._notes.append(_Noted(owner, within, origins, is_cross, versions))
 
@@ -350,7 +350,9 @@ class OwnProducts:
         )
 
     def _check_unchanged(self, owner: nn.Module, *places: int) -> None:
-        versions = [each for place in places for each in self._notes[place].versions]
+        # Scores are masked and scaled in place before the softmax, which is taken of what is left.
+        before, *later = (self._notes[place].versions for place in places)
+        versions = [*before[1:], *(each for of_step in later for each in of_step)]
         if any(tensor._version != version for tensor, version in versions):
             raise CaptureError(
                 f"Expected the queries, keys, values and weights of {type(owner).__name__} to stay "
@@ -367,7 +369,7 @@ class _Noted:
     within: Sequence[nn.Module]
     origins: tuple[Origin | None, ...]
     is_cross: bool
-    versions: list[tuple[torch.Tensor, int]]
+    versions: list[tuple[torch.Tensor, int]]  # of the result first, then of what it was made of
     result: Origin | None = None
 
     @property

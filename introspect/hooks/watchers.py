@@ -18,6 +18,9 @@ PARTS = names_of_parts("attention")
 Parts = Mapping[str, torch.Tensor]
 Receiver = Callable[[AttentionCall, Parts], None]
 
+# What is computed here, and so is nobody else's to write to.
+_OWN_TENSORS = ("attentions", "scores", "visible")
+
 # This many weights of a pattern are computed at a time when only their sum is needed.
 _MOST_WEIGHTS = 1 << 24
 
@@ -58,6 +61,8 @@ class WholeWatcher:
         self._receive = receive
         #: For each module, the difference between weights × values and its output.
         self.output_errors: list[torch.Tensor] = []
+        #: The weights that modules of one's own may have been handed, and how often written to.
+        self.handed_out: list[tuple[torch.Tensor, int]] = []
 
     def attend(self, call: AttentionCall) -> Attended:
         """Compute the attention of one module."""
@@ -82,8 +87,9 @@ class WholeWatcher:
         parts["visible"] = _visible(call, weights)
         kept = {n: t.detach() for n, t in parts.items() if t is not None}
         if call.own is not None:
-            # A module of one's own may write over what it has handed on.
-            kept = {name: tensor.clone() for name, tensor in kept.items()}
+            # A module of one's own may write over what it has handed on, or is handed.
+            kept = {n: t if n in _OWN_TENSORS else t.clone() for n, t in kept.items()}
+            self.handed_out += [] if weights is None else [(weights, weights._version)]
         self._receive(call, kept)
         return output, weights
 

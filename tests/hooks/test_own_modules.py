@@ -34,6 +34,7 @@ from tests.own_modules_zoo import (
     MaskedAfter,
     NamedOperands,
     OtherAxis,
+    Plain,
     Products,
     ProductsInPlace,
     Rotary,
@@ -50,9 +51,9 @@ from tests.own_modules_zoo import (
 PARTS = ("attentions", "scores", "queries", "keys", "values", "head_outputs")
 FORMS = [
     Block, Causal, Scaled, Grouped, Fused, Single, Windows, Delegated, Rotary,
-    Products, Einsums, Batched, NamedOperands, InPlace,
+    Products, Einsums, Batched, NamedOperands, InPlace, Plain,
 ]  # fmt: skip
-BY_PRODUCTS = (Products, Einsums, Batched, NamedOperands)
+BY_PRODUCTS = (Products, Einsums, Batched, NamedOperands, Plain)
 ONE_AT_A_TIME = (Fused, Batched)
 
 
@@ -533,6 +534,25 @@ def test_what_weighs_twice_has_weights_but_no_outputs_of_heads() -> None:
 def test_what_would_be_misread_is_refused(kind: type[Block], words: str) -> None:
     with pytest.raises(CaptureError, match=words):
         ix.capture(stack(kind), ids())
+
+
+class WritesToWeights(nn.Module):
+    """A module that writes over the weights that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(SIZE, HEADS, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend, and write over the weights."""
+        output, weights = self.attention(x, x, x, average_attn_weights=False)
+        weights.zero_()
+        return output
+
+
+def test_weights_that_are_written_over_are_not_kept() -> None:
+    with pytest.raises(CaptureError, match="writes over them"):
+        ix.capture(WritesToWeights().eval(), torch.randn(2, LENGTH, SIZE))
 
 
 def test_a_layer_that_is_left_out_is_not_taken_for_another() -> None:
