@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,20 +38,19 @@ class Provenance:
     """Notes how the tensors of a run follow from what its modules are given.
 
     Args:
-        parts: the modules of the model.
+        module: the model; with each of its runs the notes begin anew.
     """
 
-    def __init__(self, parts: Iterable[nn.Module]) -> None:
-        self._parts = list(parts)
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
         self._origins: dict[int, tuple[weakref.ref[torch.Tensor], Origin]] = {}
         self._given: dict[nn.Module, frozenset[Origin]] = {}
+        self._batches: dict[nn.Module, int | None] = {}
         self._thread = threading.get_ident()
-        #: The size of the batch of the run, as the first tensor that it was given has it.
-        self.batch: int | None = None
 
     def attach(self, changes: Changes) -> None:
         """Note what each module is given, as long as the changes last."""
-        hook_before(changes, self._parts, self._note_given)
+        hook_before(changes, self._module.modules(), self._note_given)
 
     def note(
         self,
@@ -109,6 +108,14 @@ class Provenance:
         held = self._origins.get(id(tensor))
         return held[1] if held is not None and held[0]() is tensor else None
 
+    def batch(self, within: Sequence[nn.Module]) -> int | None:
+        """Return the size of the batch, as the first tensor given to the outermost module has it.
+
+        Args:
+            within: the modules that are running, the innermost first.
+        """
+        return self._batches.get(within[-1]) if within else None
+
     def _keep(self, tensor: torch.Tensor, origin: Origin) -> None:
         self._origins[id(tensor)] = weakref.ref(tensor), origin
 
@@ -119,9 +126,10 @@ class Provenance:
         if threading.get_ident() != self._thread:
             return
         origins = []
-        if self.batch is None:
-            sizes = (t.shape[0] for t in _tensors((args, kwargs)) if t.ndim and not t.is_nested)
-            self.batch = next(sizes, None)
+        if module is self._module:
+            self._origins, self._given, self._batches = {}, {}, {}
+        sizes = (t.shape[0] for t in _tensors((args, kwargs)) if t.ndim and not t.is_nested)
+        self._batches[module] = next(sizes, None)
         for tensor in _tensors((args, kwargs or {})):
             if (origin := self.origin(tensor)) is None:
                 origin = Origin()

@@ -79,7 +79,7 @@ class TorchAttention(TorchFunctionMode):
         super().__init__()
         self._name = type(module).__name__
         self._parts = set(unwrapped(module).modules())
-        self._provenance = Provenance(self._parts)
+        self._provenance = Provenance(unwrapped(module))
         self._trace = trace
         #: The functions seen, each once, in the order of their first call.
         self.functions: dict[str, None] = {}
@@ -156,7 +156,7 @@ class TorchAttention(TorchFunctionMode):
         """Compute a call of ``scaled_dot_product_attention``."""
         self._check(query, key, value)
         is_cross = self._provenance.is_cross(query, key, within)
-        layout = HeadLayout.of(query, within[0], self._provenance.batch)
+        layout = HeadLayout.of(query, within[0], self._provenance.batch(within))
         mask = None if attn_mask is None else layout.mask_by_head(attn_mask)
         is_causal_given = is_causal
         if is_causal and query.shape[-2] != key.shape[-2]:
@@ -269,7 +269,7 @@ class OwnProducts:
 
     def note_result(self, result: Any, provenance: Provenance) -> None:
         """Note the origin of what the last step gave, once it is known."""
-        self.batch = provenance.batch
+        self.batch = provenance.batch(self._notes[-1].within)
         self._notes[-1].result = provenance.origin(result)
 
     def attentions(self, model: str) -> Iterator[OwnAttention]:
@@ -530,33 +530,23 @@ def _eager(
     is_causal: bool,
     scale: float | None,
     dropout: float,
+    is_safe: bool = True,
 ) -> Attended:
-    """Compute attention with its weights; a query that may see no key has weights of 0."""
+    """Compute attention with its weights; if safe, a query that may see no key has weights of 0."""
     scores = _scores(queries, keys, mask, is_causal=is_causal, scale=scale)
     weights = torch.softmax(scores, -1)
-    if mask is not None:
+    if is_safe and mask is not None:
         lowest = torch.finfo(scores.dtype).min
         weights = weights.masked_fill(scores.amax(-1, keepdim=True) < lowest / 2, 0)
     return _weighed(weights.to(queries.dtype), values, dropout)
 
 
-def _with_weights(
-    module: nn.Module,
-    queries: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    mask: torch.Tensor | None,
-    *,
-    is_causal: bool,
-    scale: float | None,
-    dropout: float,
-) -> Attended:
+def _with_weights(*given: Any, **options: Any) -> Attended:
     """Compute attention as ``nn.MultiheadAttention`` does when it returns its weights.
 
     A query that may see no key has weights that are not a number.
     """
-    scores = _scores(queries, keys, mask, is_causal=is_causal, scale=scale)
-    return _weighed(torch.softmax(scores, -1).to(queries.dtype), values, dropout)
+    return _eager(*given, **options, is_safe=False)
 
 
 def _scores(

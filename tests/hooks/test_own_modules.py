@@ -369,6 +369,16 @@ def test_nested_edits_apply_once_and_end_in_any_order() -> None:
     assert is_clean(module)
 
 
+def test_runs_of_other_batches_within_one_intervention_are_each_read_as_they_are() -> None:
+    module = stack(Causal)
+    many, few = torch.randint(0, 40, (HEADS, LENGTH)), torch.randint(0, 40, (2, LENGTH))
+    with ix.ablate(module, "L0H1"):
+        expected = module(few)
+    with ix.ablate(module, "L0H1"):
+        module(many)
+        assert difference(module(few), expected) == 0
+
+
 class Fails(Block):
     """A module that fails after it has attended."""
 
