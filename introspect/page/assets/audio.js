@@ -4,7 +4,7 @@ import { choice } from "./controls.js";
 import { element, figure, headName, quoted, svgElement } from "./dom.js";
 import { exportButtons } from "./exporting.js";
 import { headStrip } from "./head-strip.js";
-import { listed, quantity } from "./numbers.js";
+import { coordinate, decimal, listed, quantity } from "./numbers.js";
 import { onWidth } from "./plot.js";
 import { selectionOf } from "./selection.js";
 import { textOf } from "./words.js";
@@ -14,7 +14,8 @@ import { lineMoves } from "./words-walk.js";
 const SMALLEST = 0.0001;
 // How far the larger steps of the keyboard go, in frames.
 const FAR = 10;
-const HEIGHT = 100;
+// Of the picture's own units, so many that tenths of them are fine enough.
+const [WIDTH, HEIGHT] = [100, 100];
 const STEPS = {
   ArrowRight: 1,
   ArrowUp: 1,
@@ -186,17 +187,23 @@ class Sound {
     const peak = Math.max(...high, ...low.map(Math.abs)) || 1;
     const up = (amplitude) => (HEIGHT / 2) * (1 - (0.8 * amplitude) / peak);
     this.tints = this.style.labels.map((_, frame) =>
-      svgElement("rect", { x: frame, y: 0, width: 1, height: HEIGHT, class: "sound-tint" }),
+      svgElement("rect", {
+        x: frame * WIDTH,
+        y: 0,
+        width: WIDTH,
+        height: HEIGHT,
+        class: "sound-tint",
+      }),
     );
-    const at = (place) => ((place + 0.5) * this.count) / low.length;
-    const corner = (amplitude, place) => `${at(place).toFixed(3)},${up(amplitude).toFixed(2)}`;
+    const at = (place) => ((place + 0.5) * this.count * WIDTH) / low.length;
+    const corner = (amplitude, place) => `${coordinate(at(place))},${coordinate(up(amplitude))}`;
     const outline = [...high.map(corner), ...low.map(corner).reverse()];
     const sound = svgElement("polygon", { points: outline.join(" "), class: "sound-line" });
     this.marks = {
-      query: svgElement("rect", { y: 0, width: 1, height: HEIGHT, class: "sound-mark query" }),
-      key: svgElement("rect", { y: 0, width: 1, height: HEIGHT, class: "sound-mark key" }),
+      query: svgElement("rect", { y: 0, width: WIDTH, height: HEIGHT, class: "sound-mark query" }),
+      key: svgElement("rect", { y: 0, width: WIDTH, height: HEIGHT, class: "sound-mark key" }),
     };
-    const box = `0 0 ${this.count} ${HEIGHT}`;
+    const box = `0 0 ${this.count * WIDTH} ${HEIGHT}`;
     return svgElement(
       "svg",
       { viewBox: box, preserveAspectRatio: "none", class: "sound-picture", "aria-hidden": "true" },
@@ -255,7 +262,7 @@ class Sound {
     const names = [];
     // Rounding may leave the last one out.
     for (let number = 0; number * apart <= seconds + 1e-9; number += 1) {
-      const name = element("span", {}, `${(number * apart).toFixed(digits)} s`);
+      const name = element("span", {}, `${decimal(number * apart, digits)} s`);
       name.style.left = `${(100 * number * apart) / seconds}%`;
       names.push(name);
     }
@@ -319,7 +326,7 @@ class Sound {
     const largest = Math.max(0, ...frames.filter((share) => !Number.isNaN(share)));
     this.tints.forEach((tint, frame) => {
       const strength = largest > 0 ? (frames[frame] || 0) / largest : 0;
-      tint.style.opacity = (style.opacity * strength).toFixed(3);
+      tint.style.setProperty("opacity", (style.opacity * strength).toFixed(3));
     });
     this.mark("query", this.isSelf ? selection.query : null);
     this.mark("key", this.pointed ?? selection.key);
@@ -348,7 +355,7 @@ class Sound {
   }
 
   mark(side, frame) {
-    this.marks[side].setAttribute("x", frame ?? 0);
+    this.marks[side].setAttribute("x", (frame ?? 0) * WIDTH);
     this.marks[side].setAttribute("visibility", frame === null ? "hidden" : "visible");
   }
 
