@@ -116,8 +116,8 @@ class AtlasCases:
             rule="in-sample: among the cases that a choice would be made on",
         )
         best = max(self.baselines.values(), default=math.nan)
-        beside = () if math.isnan(best) else (claim.beside("baseline", best),)
-        return (claim, *beside, *self._of_shares(head, row), *self._of_choice(head, row))
+        against = () if math.isnan(best) else (claim.beside("baseline", best),)
+        return (claim, *against, *self._of_shares(head, row), *self._of_choice(head, row))
 
     @property
     def baselines(self) -> dict[str, float]:
