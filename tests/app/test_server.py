@@ -59,7 +59,7 @@ def test_the_command_line_says_what_is_wrong_and_exits_with_2(monkeypatch, capsy
 
 
 def test_an_open_address_is_warned_of(installed, monkeypatch, capsys):
-    monkeypatch.setattr("introspect.app.server.serve", lambda *given: None)
+    monkeypatch.setattr("introspect.app.serve", lambda *given: None)
     monkeypatch.setattr(
         sys, "argv", ["introspect", "app", "--host", "0.0.0.0", "--port", str(free_port())]
     )
@@ -118,7 +118,7 @@ def test_an_atlas_is_named_by_its_page_and_refused_if_it_is_none(
     installed, monkeypatch, capsys, tmp_path
 ):
     served: list[object] = []
-    monkeypatch.setattr("introspect.app.server.serve", lambda *given: served.append(given))
+    monkeypatch.setattr("introspect.app.serve", lambda *given: served.append(given))
     for folder in (tmp_path, tmp_path / "none"):
         given = ["introspect", "app", "--port", str(free_port()), "--atlas", str(folder)]
         monkeypatch.setattr(sys, "argv", given)
