@@ -80,6 +80,7 @@ export function tokensOfLines(state) {
   const isSelf = pattern.keys === pattern.queries;
   const keys = state.shown("key");
   const known = new Set(keys);
+  const together = isCombined ? state.whole() : null;
   const lines = state.shown("query").map((query) => {
     const best = { query, key: -1, weight: 0, isPlain: false };
     const visit = (key, weight) => {
@@ -87,7 +88,7 @@ export function tokensOfLines(state) {
       const isBetter = isPlain === best.isPlain ? weight > best.weight : isPlain && weight > LEAST;
       if (isBetter && known.has(key)) Object.assign(best, { key, weight, isPlain });
     };
-    if (isCombined) for (const key of keys) visit(key, state.together(query, key));
+    if (isCombined) for (const key of keys) visit(key, together[query * pattern.keyLen + key]);
     else for (const head of drawn) pattern.forEachWeight(row, head, query, visit);
     best.isPlain &&= !pattern.queries.special[query];
     return best;

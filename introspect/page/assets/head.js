@@ -151,7 +151,7 @@ class HeadView {
     };
     this.caption = element("p", { class: "reading", "aria-live": "polite" });
     this.lines = element("div", { class: "lines" });
-    this.sides = tokenSides(state, style, update);
+    this.sides = tokenSides(state, style, update, this.sides);
     this.map = minimap(
       () => ["query", "key"].map((side) => this.lane(side)),
       (lane, place) => this.lookAt(["query", "key"][lane], place),
