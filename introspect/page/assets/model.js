@@ -47,7 +47,12 @@ export async function mountModelView(section, style, record) {
   const chosen = fitting(link, { sort: oneOf(sorts.map(([name]) => name)) });
   const view = new ShownMaps(style, record, style.weights, selection);
   const state = { sort: chosen.sort ?? "layer", head: null };
-  const caption = element("p", { class: "reading" }, "Point at a map to read its strongest pair.");
+  const hint = element(
+    "span",
+    { class: "on-screen" },
+    "Point at a map to read its strongest pair.",
+  );
+  const caption = element("p", { class: "reading" }, hint);
   const open = (row, head, follow) => {
     const options = { follow, weights: view.weights };
     openHead(section, record, record.layers[row], head, "model view", options);
