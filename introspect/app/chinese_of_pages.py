@@ -293,9 +293,8 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         ),
         # Sentences below the views
         "Numbers: what “{}” gives to each token ({}).": "数值：“{}”给每个词元的权重（{}）。",
-        "Showing {} heads of layer {}. Point at a token for its numbers.": (
-            "显示 {} 个头（第 {} 层）。指向词元可查看数值。"
-        ),
+        "Showing {} heads of layer {}.": "显示 {} 个头（第 {} 层）。",
+        "Point at a token for its numbers.": "指向词元可查看数值。",
         "{}: “{}” gives {} to “{}”, {} to “{}”.": "{}：“{}”给出 {} 至“{}”，{} 至“{}”。",
         "{}: “{}” gives {} to “{}”.": "{}：“{}”给出 {} 至“{}”。",
         "{}: how “{}” weighs the others.": "{}：“{}”如何给其他词元加权。",
