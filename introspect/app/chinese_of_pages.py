@@ -295,6 +295,7 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "Numbers: what “{}” gives to each token ({}).": "数值：“{}”给每个词元的权重（{}）。",
         "Showing {} heads of layer {}.": "显示 {} 个头（第 {} 层）。",
         "Point at a token for its numbers.": "指向词元可查看数值。",
+        "The other columns are in heads.csv.": "其余各列见 heads.csv。",
         "{}: “{}” gives {} to “{}”, {} to “{}”.": "{}：“{}”给出 {} 至“{}”，{} 至“{}”。",
         "{}: “{}” gives {} to “{}”.": "{}：“{}”给出 {} 至“{}”。",
         "{}: how “{}” weighs the others.": "{}：“{}”如何给其他词元加权。",
