@@ -280,6 +280,7 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "of weight × value": "权重 × 值的长度",
         "Here the score is q·k × {}.": "此处分数为 q·k × {}。",
         "Bold: the largest of a layer.": "粗体：该层的最大值。",
+        "H{} is a different head in each layer.": "H{} 在每一层中是不同的头。",
         "What comes from other tokens": "来自其他词元的部分",
         "Underlined: what came after the prompt.": "带下划线：提示之后的内容。",
         "Likeliest next, by the model": "模型认为最可能的下一个词元",
