@@ -140,7 +140,7 @@ def probe(
             "trees (conllu); a folder, a glob, hf:NAME, or - for standard input."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write, or to go on with.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")],
     model: ModelName = "minilm",
     analyzer: Annotated[
         list[str] | None,

@@ -61,7 +61,7 @@ class AtlasCases:
 
     @cached_property
     def choice(self) -> tuple[Claim, ...]:
-        """What the probe of the cases claims, the headline first."""
+        """Return what the probe of the cases claims, the headline first."""
         return finding_of_choice(self.scores).claims
 
     def index_sentences(self, sentences: dict[Head, str]) -> list[str]:

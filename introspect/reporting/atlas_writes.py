@@ -64,7 +64,7 @@ class AtlasWrites:
 
     @property
     def method(self) -> list[str]:
-        """How it was measured, or why it was not; nothing of models that do not write."""
+        """Return how it was measured, or why it was not; nothing of models that do not write."""
         if self.why_not:
             return [f"What heads write is not shown. {self.why_not}"]
         return [] if self.copies.empty else [MEASURED]
