@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -118,6 +119,36 @@ def test_no_page_asks_for_anything_outside(site):
         text = page.read_text(encoding="utf-8")
         for mark in ('src="http', 'src="//', "fonts.g", 'rel="stylesheet" href="http'):
             assert mark not in text, f"{page.name}: {mark}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["conllu", "csv", "excel", "colab", "ablate"])
+def test_the_search_finds_a_word_also_within_a_name(site, word):
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    separator = re.compile(index["config"]["separator"])
+    found = {
+        entry["location"].partition("#")[0]
+        for entry in index["docs"]
+        if word in separator.split(f"{entry['title']} {entry['text']}".lower())
+    }
+    assert any(place.startswith("howto/") for place in found), found
+
+
+@pytest.mark.slow
+def test_the_reference_has_every_method_that_a_user_calls_and_no_inner_one(site):
+    pages = (site / "reference").glob("*.html")
+    names = {
+        name
+        for page in pages
+        for name in re.findall(r'id="(introspect[^"]*)"', page.read_text(encoding="utf-8"))
+    }
+    assert {f"introspect.View.{name}" for name in ("save", "show", "to_svg", "to_html")} <= names
+    assert {"introspect.AttentionRecord.save", "introspect.Report.save"} <= names
+    views = {name for name in names if re.match(r"introspect\.\w*View\.", name)}
+    inner = {name for name in views if re.search(r"\.(small_print|add_instrument|sections)$", name)}
+    assert inner == set()
+    functions = (site / "reference" / "views.html").read_text(encoding="utf-8")
+    assert re.search(r'doc-symbol-function"></code>[^/]*head_view', functions)
 
 
 @pytest.mark.slow

@@ -30,6 +30,11 @@ def test_a_docstring_that_asks_is_found():
     assert list(words.openings(source)) == [(1, "Whether it is so.")]
 
 
+def test_a_help_that_does_not_name_the_thing_is_found():
+    source = 'o(help="Of folds and draws.")\no(help="Random seed for folds.")'
+    assert list(words.helps(source)) == [(1, "Of folds and draws.")]
+
+
 def test_words_on_both_sides_of_a_value_are_one_text():
     source = 'print(f"the heads {x} of", "its layer")'
     assert sorted(words.strings_of(source)) == ["its layer", "the heads … of"]
@@ -39,5 +44,5 @@ def test_words_on_both_sides_of_a_value_are_one_text():
 def test_the_texts_are_all_there():
     texts = words.texts()
     assert len(texts) > 250
-    assert "--no-minimal-pairs" in texts["introspect/cli/studies.py"]
+    assert "Do not measure effects within minimal pairs." in texts["introspect/cli/studies.py"]
     assert {"README.md", "notebooks/01_quick_start.ipynb"} <= texts.keys()

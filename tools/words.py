@@ -3,8 +3,8 @@
     python tools/words.py
 
 Run by `make lint` over everything that a person reads: pages, notebooks, help, messages, docstrings
-and the words of scripts. It reads sources alone, so that it needs nothing but Python. Each finding is
-one line with the place, the words around it and what to say instead.
+and the words of scripts. It reads sources alone, so that it needs nothing but Python. Each finding
+is one line with the place, the words around it and what to say instead.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ REPLACED = {
 }
 #: How the docstring of a function does not begin.
 OPENING = r"(What|How|Whether|Which|Where|If)\b"
+#: How the help of an option does not begin: it names the thing.
+HELP = r"(What|How|Whether|Which|Where|If|Of|For|Its|Only these)\b"
 #: Titles and names of others, and names that stay as they are.
 ALLOWED = ("What Does BERT Look At?",)
 PAGES = ("*.md", "docs/**/*.md", "introspect/models/circuits/*/README.md", "examples/*.md")
@@ -103,6 +105,9 @@ def findings() -> list[str]:
     for path in files(CODE):
         for line, opening in openings(path.read_text(encoding="utf-8")):
             found.append(f"{named(path)}:{line}: “{opening}”: begin with a verb: Return the …")
+    for path in files(("introspect/cli/*.py",)):
+        for line, told in helps(path.read_text(encoding="utf-8")):
+            found.append(f"{named(path)}:{line}: “{told}”: name the thing: Random seed for …")
     return found
 
 
@@ -143,12 +148,21 @@ def strings_of(source: str) -> Iterator[str]:
 
 
 def openings(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the line and the opening of each docstring of a function that begins with a question."""
+    """Yield the line and the opening of each function docstring that begins with a question."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             opening = (ast.get_docstring(node) or "").partition("\n")[0]
             if re.match(OPENING, opening):
                 yield node.lineno, opening
+
+
+def helps(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of each help that does not name the thing."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg == "help":
+            told = "".join(strings_of(ast.unparse(node.value)))
+            if re.match(HELP, told):
+                yield node.value.lineno, told
 
 
 def uses(pattern: str, text: str) -> list[str]:

@@ -110,7 +110,7 @@ class Folder:
 
     @property
     def has_two_candidates(self) -> bool:
-        """Return whether credits are those of two candidates: swapped, each is 1 minus what it was."""
+        """Return whether credits are of two candidates: swapped, each is 1 minus what it was."""
         return bool(np.isin(self.credits[~np.isnan(self.credits)], (0, 0.5, 1)).all())
 
     @property

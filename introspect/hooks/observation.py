@@ -215,7 +215,7 @@ class Observation:
 
     @property
     def tower_note(self) -> str:
-        """Return the layers of each tower, where there are several, and those that were not seen."""
+        """Return the layers of each tower, where there are several, and those not seen."""
         if self._numbering.towers is not None:
             return self._first_note or self._note_of_towers()
         if len(self.towers) < 2:

@@ -92,7 +92,7 @@ class FlowView(View):
 
     @cached_property
     def amounts(self) -> torch.Tensor:
-        """Return what each edge carries of the token, or of the strongest, ``(num_layers, n, n)``."""
+        """Return what each edge carries of the token, or of any, ``(num_layers, n, n)``."""
         return _amounts(self.shares, None if self.every else self.token)
 
     @cached_property

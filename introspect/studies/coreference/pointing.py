@@ -50,7 +50,7 @@ class Pointing:
 
     @property
     def ratio(self) -> torch.Tensor:
-        """Return the weight of the word over that of the others; infinite where they give nothing."""
+        """Return the weight of the word over the others'; infinite where they give nothing."""
         return self.share / self.others
 
     @property

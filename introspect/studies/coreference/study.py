@@ -61,7 +61,7 @@ class DirectionScores:
 
     @property
     def readable(self) -> torch.Tensor:
-        """Return the heads of observable layers with finite weights, ``(num_layers, num_heads)``."""
+        """Return the heads with finite weights seen, ``(num_layers, num_heads)``."""
         return self.weights.isfinite().all(0) & self.observable[:, None]
 
     @property
