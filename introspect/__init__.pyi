@@ -11,6 +11,7 @@ from .interventions import intervene as intervene
 from .interventions import knock_out as knock_out
 from .interventions import patch as patch
 from .interventions import scale as scale
+from .models import AudioModel as AudioModel
 from .models import Model as Model
 from .models import VisionModel as VisionModel
 from .models import load as load
