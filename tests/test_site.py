@@ -147,8 +147,19 @@ def test_the_reference_has_every_method_that_a_user_calls_and_no_inner_one(site)
     views = {name for name in names if re.match(r"introspect\.\w*View\.", name)}
     inner = {name for name in views if re.search(r"\.(small_print|add_instrument|sections)$", name)}
     assert inner == set()
-    functions = (site / "reference" / "views.html").read_text(encoding="utf-8")
-    assert re.search(r'doc-symbol-function"></code>[^/]*head_view', functions)
+
+
+@pytest.mark.slow
+def test_functions_are_shown_as_functions_also_beside_a_module_of_their_name(site):
+    shown = dict[str, str]()
+    heading = re.compile(
+        r'doc-symbol-(\w+)"></code>\s*<span class="doc doc-object-name[^"]*">(introspect[\w.]*)<'
+    )
+    for page in (site / "reference").glob("*.html"):
+        shown |= {name: kind for kind, name in heading.findall(page.read_text(encoding="utf-8"))}
+    assert len(shown) > 200
+    assert {name for name, kind in shown.items() if kind == "module"} == set()
+    assert shown["introspect.score"] == shown["introspect.capture"] == "function"
 
 
 @pytest.mark.slow
