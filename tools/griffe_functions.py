@@ -12,7 +12,7 @@ from typing import Any
 import griffe
 
 
-class Functions(griffe.Extension):  # type: ignore[misc]
+class Functions(griffe.Extension):
     """Let a name that a package imports from its module of that name be what is imported."""
 
     def on_package(self, *, pkg: Any, loader: Any, **_: Any) -> None:
