@@ -223,10 +223,10 @@ class AudioModel:
     def _features(self, waveform: Waveform) -> torch.Tensor:
         longest = getattr(self.extractor, "n_samples", None)
         if self._input_name == "input_features" and longest and len(waveform) > longest:
-            rate = self.sampling_rate
+            lengths = [each / self.sampling_rate for each in (longest, len(waveform))]
             raise InputError(
-                f"Expected at most {longest / rate:g} s of sound, all that {self.name} reads at a "
-                f"time, got {decimal(len(waveform) / rate)} s. Cut it: audio[:{longest}]."
+                f"Expected at most {_seconds(lengths[0])} of sound, all that {self.name} reads at "
+                f"a time, got {decimal(lengths[1])} s. Cut it: audio[:{longest}]."
             )
         made = self.extractor(waveform, sampling_rate=self.sampling_rate, return_tensors="pt")
         features: torch.Tensor = made[self._input_name]
@@ -360,7 +360,11 @@ def frame_labels(frames: AudioFrames) -> tuple[str, ...]:
     """
     step = frames.start(1)
     digits = next((n for n in (2, 3) if round(step, n) == step), 4)
-    return tuple(f"{frames.start(frame):.{digits}f} s" for frame in range(len(frames)))
+    return tuple(f"{decimal(frames.start(frame), digits)} s" for frame in range(len(frames)))
+
+
+def _seconds(length: float) -> str:
+    return f"{decimal(length, 0 if length == round(length) else 2)} s"
 
 
 def _notices(frames: AudioFrames, total: int) -> tuple[str, ...]:
@@ -369,6 +373,6 @@ def _notices(frames: AudioFrames, total: int) -> tuple[str, ...]:
         return ()
     return (
         f"The sound is {decimal(frames.seconds)} s long, and the model reads "
-        f"{frames.start(total):g} s: {whole(rest)} of its {whole(total)} frames are padding, which "
-        "it attends to as well.",
+        f"{_seconds(frames.start(total))}: {whole(rest)} of its {whole(total)} frames are padding, "
+        "which it attends to as well.",
     )

@@ -11,6 +11,7 @@ from operator import index
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from introspect.errors import CallError, SelectionError
+from introspect.text import decimal
 
 _NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
@@ -270,9 +271,9 @@ class AudioFrames:
         # A time that is written in decimals may be a hair before its frame.
         frame = math.floor(seconds * self.sampling_rate / self.step + 1e-6)
         if not 0 <= frame < self.count:
+            end = decimal(self.start(self.count))
             raise SelectionError(
-                f"Expected a time within the sound, from 0 to {self.start(self.count):.2f} s, got "
-                f"{seconds} s."
+                f"Expected a time within the sound, from 0 to {end} s, got {seconds} s."
             )
         return frame
 
