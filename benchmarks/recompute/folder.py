@@ -35,7 +35,7 @@ class Folder:
 
     @property
     def is_atlas(self) -> bool:
-        """Whether it is the folder of an atlas, whose kinds of claims are others."""
+        """Return whether it is the folder of an atlas, whose kinds of claims are others."""
         return (self.path / "rules.parquet").exists()
 
     def table(self, name: str) -> pd.DataFrame | None:
