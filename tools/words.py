@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: What is not said, as a pattern; what is said instead; a text that the pattern finds.
 REPLACED = {
-    r"(?<!\ba )\blook(s|ed|ing)? (best |most |back )?at\b": ("attend to", "a head that looks at the noun"),
+    r"(?<!\ba )\blook(s|ed|ing)? (best |most |back )?at\b": (
+        "attend to",
+        "a head that looks at the noun",
+    ),
     r"\b(heads?|it) looks?\b(?! (like|for|right))": ("attend to", "where a head looks"),
     r"(?<!said to )\bpoints at\b|\bheads? point at\b": ("attend to", "a head points at a word"),
     r"\b(tak(e|es|en|ing)|took) (each |the |a |single )?(heads? |them |it )?out\b": (
