@@ -175,7 +175,7 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
             "按模型读入的顺序逐个显示词元，以及每个词元给此前各词元的注意力。按“播放”、移动滑块或"
             "选择词元。"
         ),
-        "The picture as the model saw it, in grey. Point at a patch to see what it attends to: the "
+        "The picture as the model saw it, in gray. Point at a patch to see what it attends to: the "
         "stronger the color, the larger the weight. Click to keep the patch, then point at another "
         "one for the weight between the two.": (
             "模型所见的图片，以灰度显示。指向图块可查看它关注什么：颜色越深，权重越大。点击可固定"

@@ -110,12 +110,12 @@ class AtlasWrites:
 
     @property
     def has_weights(self) -> bool:
-        """Whether any head's copying by weights is known."""
+        """Return whether any head's copying by weights is known."""
         return bool(self.copies["by_weights"].notna().any())
 
     @property
     def method(self) -> list[str]:
-        """How it was measured, or why it was not; nothing of models that do not write."""
+        """Return how it was measured, or why it was not; nothing of models that do not write."""
         found = [f"What heads write is not shown. {self.why_not}"] if self.why_not else []
         if not self.why_not and not self.copies.empty:
             found.append(MEASURED)

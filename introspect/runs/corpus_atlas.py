@@ -359,6 +359,8 @@ def _of_cases(cases: AtlasCases) -> dict[str, Any]:
         "name": cases.name,
         "finding": cases.choice[0].plain,
         "chosen": [str(head) for head in cases.chosen],
+        "baselines": cases.baselines,
+        "held_out": cases.held_out,
         "n": int(cases.scores.heads["n"].max()),
         "rejected": cases.num_rejected,
     }
