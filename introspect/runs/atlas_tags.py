@@ -40,7 +40,7 @@ class GivenTags:
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        """What tells these parts of speech from others, for the plan of a run."""
+        """The fingerprint of the file, for the plan of a run."""
         return {"pos": fingerprint(self.inputs.files)}
 
     def said_of(self, sums: AtlasSums) -> str:
