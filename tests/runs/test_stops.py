@@ -87,7 +87,17 @@ LEFT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("moment", sorted({*MOMENTS} - {"while starting over"}))
+#: Of these moments the everyday tests see two; the others are slow.
+EVERYDAY = ("before a rename", "in a line of the manifest")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        moment if moment in EVERYDAY else pytest.param(moment, marks=pytest.mark.slow)
+        for moment in sorted({*MOMENTS} - {"while starting over"})
+    ],
+)
 def test_killed_at_any_moment_ends_with_the_same_bytes(
     moment, killed, given, whole, tmp_path, monkeypatch
 ):
