@@ -47,7 +47,7 @@ def atlas(
             "standard input."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write, or to go on with.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")],
     model: ModelName = "minilm",
     examples: Annotated[
         int, typer.Option(help="The strongest rows of each head to keep, one a text.", min=1)

@@ -46,6 +46,7 @@ class ViewKind(StrEnum):
     playback = "playback"
     coreference = "coreference"
     image = "image"
+    audio = "audio"
     evolution = "evolution"
 
 
@@ -55,6 +56,7 @@ NO_WEIGHTS = (
     ViewKind.steps,
     ViewKind.coreference,
     ViewKind.image,
+    ViewKind.audio,
     ViewKind.evolution,
     ViewKind.playback,
 )
@@ -67,9 +69,10 @@ def report(
     pronoun: Annotated[
         str | None, typer.Option(help="The pronoun; it#2 means the second one.")
     ] = None,
-    antecedent: Annotated[str | None, typer.Option(help="What the pronoun refers to.")] = None,
+    antecedent: Annotated[str | None, typer.Option(help="Word that the pronoun refers to.")] = None,
     distractor: Annotated[
-        list[str] | None, typer.Option(help="What it might refer to, but does not; repeatable.")
+        list[str] | None,
+        typer.Option(help="Word that it might refer to; repeatable."),
     ] = None,
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
@@ -108,9 +111,13 @@ def _check_case_options(
 
 @writing(view_out)
 def view(
-    view: Annotated[ViewKind, typer.Argument(help="Which view.")],
+    view: Annotated[ViewKind, typer.Argument(help="View to write.")],
     text: Annotated[
-        str, typer.Argument(help="The text that the model reads; for an image the picture’s file.")
+        str,
+        typer.Argument(
+            help="The text that the model reads; for image the picture’s file, for audio a WAV "
+            "file."
+        ),
     ],
     text_pair: TextPair = None,
     layer: Annotated[
@@ -135,29 +142,32 @@ def view(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="Of an encoder-decoder: encoder, decoder or cross."),
+        typer.Option(help="Kind of attention of an encoder-decoder: encoder, decoder or cross."),
     ] = None,
     generate: Annotated[
-        int | None, typer.Option(min=1, help="Let the model go on by so many tokens, and show all.")
+        int | None,
+        typer.Option(min=1, help="Number of tokens to generate after the text."),
     ] = None,
     pronoun: Annotated[
-        str | None, typer.Option(help="For coreference: the pronoun; it#2 means the second one.")
+        str | None, typer.Option(help="Pronoun of the coreference view; it#2 means the second one.")
     ] = None,
     antecedent: Annotated[
-        str | None, typer.Option(help="For coreference: what the pronoun refers to.")
+        str | None, typer.Option(help="Word that the pronoun refers to, for the coreference view.")
     ] = None,
     distractor: Annotated[
-        list[str] | None, typer.Option(help="For coreference: what it might refer to; repeatable.")
+        list[str] | None,
+        typer.Option(help="Word that it might refer to, likewise; repeatable."),
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
-        typer.Option(help="For evolution: a model at a later time than --model; repeatable."),
+        typer.Option(help="Model at a later time than --model, for evolution; repeatable."),
     ] = None,
     weights: Annotated[
         str,
         typer.Option(
-            help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
-            "view also renormalized; of the flow view alti, residual_norm, rollout or even_rollout."
+            help="Weights to show first: raw; norm, residual_norm, rollout, flow, alti; of the "
+            "head view also renormalized; of the flow view alti, residual_norm, rollout or "
+            "even_rollout."
         ),
     ] = "raw",
     model: ModelName = "minilm",
@@ -175,6 +185,8 @@ def view(
     _check_only(view, ViewKind.evolution, {"--checkpoint": checkpoint or None})
     if view is ViewKind.image:
         _check_none(view, {**pictures, "a second text": text_pair})
+    if view is ViewKind.audio:
+        _check_none(view, {"a second text": text_pair})
     from introspect.models import load_text
     from introspect.records import parts_of
     from introspect.views import parts_of_view, parts_wished, view_by_name
@@ -192,6 +204,11 @@ def view(
         record = _pictured(loaded).capture(text)
         result: Any = _image(loaded, record, text, layer, heads)
         show_notices(record.notices)
+        typer.echo(result.save(out))
+        return
+    if view is ViewKind.audio:
+        result = _audio(loaded, text, target, kind, generate, layer, heads, token)
+        show_notices(result.record.notices)
         typer.echo(result.save(out))
         return
     own = ("raw", "renormalized") if view is ViewKind.head else ("raw",)
@@ -287,6 +304,33 @@ def _image(loaded: Any, record: Any, file: str, layer: int | None, heads: list[A
 
     head = heads[0] if heads else None
     return ix.image_view(record, loaded.picture(file), layer=layer, head=head)
+
+
+def _audio(
+    loaded: Any,
+    file: str,
+    target: str | None,
+    kind: str | None,
+    generate: int | None,
+    layer: int | None,
+    heads: list[Any],
+    token: str | None,
+) -> Any:
+    """Build the sound view; a text that the model writes itself is its target."""
+    import introspect as ix
+
+    if not isinstance(loaded, ix.AudioModel):
+        raise InputError(
+            f"Expected a model that reads sound for the audio view, got {loaded.name}. Name one "
+            "with --model, or write another view."
+        )
+    if generate is not None:
+        _check_none(ViewKind.audio, {"--target beside --generate": target})
+        target = loaded.transcript(file, max_new_tokens=generate)
+    record = loaded.capture(file, target=target, kind=kind)
+    head = heads[0] if heads else None
+    word = None if token is None else token_at(record.queries, token)
+    return ix.audio_view(record, loaded.waveform(file), layer=layer, head=head, token=word)
 
 
 def _coreference(

@@ -113,7 +113,7 @@ class Observation:
 
     @property
     def has_towers(self) -> bool:
-        """Whether several towers attend, each with a kind of its own."""
+        """Return whether several towers attend, each with a kind of its own."""
         return self._numbering.towers is not None
 
     @property
@@ -135,13 +135,14 @@ class Observation:
 
     @property
     def has_seen_nothing(self) -> bool:
-        """Whether no attention has been seen."""
+        """Return whether no attention has been seen."""
         return not self._seen
 
     @property
     def missing_kinds(self) -> list[str]:
         """Kinds of attention that an encoder-decoder has and that have not been seen."""
-        kinds = ("encoder", "decoder", "cross") if self._numbering.is_encoder_decoder else ()
+        has_both = self._numbering.is_encoder_decoder and not self._numbering.is_encoder_alone
+        kinds = ("encoder", "decoder", "cross") if has_both else ()
         return [kind for kind in kinds if kind not in self._seen]
 
     def turn(self) -> dict[str, list[tuple[int, torch.Tensor]]]:
@@ -215,7 +216,7 @@ class Observation:
 
     @property
     def tower_note(self) -> str:
-        """Which layers are of which tower, where there are several, and which were not seen."""
+        """Return the layers of each tower, where there are several, and those not seen."""
         if self._numbering.towers is not None:
             return self._first_note or self._note_of_towers()
         if len(self.towers) < 2:

@@ -109,12 +109,12 @@ class Model:
 
     @property
     def is_encoder_decoder(self) -> bool:
-        """Whether the model reads one text and writes another (T5, BART)."""
+        """Return whether the model reads one text and writes another (T5, BART)."""
         return len(self.kinds) > 1
 
     @property
     def is_decoder(self) -> bool:
-        """Whether the model continues a text, one token after another (GPT-2)."""
+        """Return whether the model continues a text, one token after another (GPT-2)."""
         writes = getattr(self.module, "can_generate", lambda: False)()
         return bool(writes) and not self.is_encoder_decoder
 
@@ -451,7 +451,7 @@ class Model:
 
     @property
     def has_unembedding(self) -> bool:
-        """Whether the model has a head that outputs a number for each vocabulary entry."""
+        """Return whether the model has a head that outputs a number for each vocabulary entry."""
         find: Any = getattr(self.module, "get_output_embeddings", None)
         return find is not None and find() is not None
 

@@ -51,7 +51,7 @@ class CapturePart:
 
     @property
     def is_by_head(self) -> bool:
-        """Whether each head has its own; heads may share keys, or form a part together."""
+        """Return whether each head has its own; heads may share keys, or form a part together."""
         return self.axes[0] == "num_heads"
 
     def sizes(self, lengths: Mapping[str, int]) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ COUNTED = (
     "language; a possible antecedent is a word before it that ends a candidate of the cases, or "
     "has a capital letter and does not begin a sentence. Nothing says that it is the antecedent."
 )
+_AVERAGED = "attention averaged over all heads"
 # Heads of a choice that are named on the index.
 _MOST_NAMED = 3
 
@@ -61,7 +62,7 @@ class AtlasCases:
 
     @cached_property
     def choice(self) -> tuple[Claim, ...]:
-        """What the probe of the cases claims, the headline first."""
+        """Return what the probe of the cases claims, the headline first."""
         return finding_of_choice(self.scores).claims
 
     def index_sentences(self, sentences: dict[Head, str]) -> list[str]:
@@ -115,14 +116,33 @@ class AtlasCases:
             groups=self.scores.num_groups,
             rule="in-sample: among the cases that a choice would be made on",
         )
-        return (claim, *self._of_shares(head, row), *self._of_choice(head, row))
+        best = max(self.baselines.values(), default=math.nan)
+        against = () if math.isnan(best) else (claim.beside("baseline", best),)
+        return (claim, *against, *self._of_shares(head, row), *self._of_choice(head, row))
+
+    @property
+    def baselines(self) -> dict[str, float]:
+        """The accuracy of each baseline on the cases."""
+        table = self.scores.baselines
+        return dict(
+            zip(table["baseline"].astype(str), table["accuracy"].astype(float), strict=True)
+        )
 
     def _baseline(self) -> str:
         table = self.scores.baselines
         if table.empty:
             return ""
         best = table.loc[table["accuracy"].idxmax()]
-        return f"; {baseline_name(str(best['baseline']))}: {percent(best['accuracy'])}"
+        name = str(best["baseline"])
+        # Beside the accuracy of one head, "the mean of all heads" would read as that of theirs.
+        said = _AVERAGED if name == "mean_of_heads" else baseline_name(name)
+        return f"; the best baseline, {said}: {percent(best['accuracy'])}"
+
+    @property
+    def held_out(self) -> list[float]:
+        """The accuracy of the held-out choice and the ends of its interval; empty without one."""
+        choice = self.scores.choice
+        return [] if choice is None else [choice.accuracy, choice.ci_low, choice.ci_high]
 
     def _of_shares(self, head: Head, row: Any) -> tuple[Claim, ...]:
         if math.isnan(row.antecedent_share):
@@ -197,6 +217,7 @@ class AtlasCases:
             low=float(row.part_ci_low),
             high=float(row.part_ci_high),
             n=n,
+            groups=int(row.num_groups),
             rule="an interval above even attention, in the half of the texts that checks",
         )
         return (

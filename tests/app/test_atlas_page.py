@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import introspect as ix
+from introspect.app.chinese import LANGUAGES
 from introspect.models.circuits import repeated
 from introspect.text import visible
 
@@ -31,6 +32,20 @@ def test_a_typed_folder_is_opened_at_its_index(app, atlas):
     assert 'data-view="atlas"' in shown and atlas.finding in shown
 
 
+def test_the_folder_that_the_app_was_started_with_is_open_at_once(app, atlas, monkeypatch):
+    from introspect.app import cached
+
+    monkeypatch.setattr(cached, "_open", set())
+    monkeypatch.setattr(cached, "_offered", None)
+    cached.offer_atlas(str(atlas.path))
+    page = app("atlas.py")
+    assert errors(page) == [] and page.text_input(key="atlas").value == str(atlas.path)
+    assert atlas.finding in frames(page)[0]
+    # Another is typed over it, and an address may still name one of its own.
+    page.text_input(key="atlas").set_value("").run()
+    assert "introspect atlas" in page.info[0].value
+
+
 def test_a_head_has_its_card_or_its_sentence(app, atlas):
     page = opened(app, atlas)
     page.segmented_control(key="part").set_value("head").run()
@@ -39,6 +54,8 @@ def test_a_head_has_its_card_or_its_sentence(app, atlas):
     assert 'data-view="head-card"' in frames(page)[0]
     page.selectbox(key="card").set_value("L0H1").run()
     assert frames(page) == [] and "keeps no page" in page.info[0].value
+    page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
+    assert "结论及其局限为英文。" in [caption.value for caption in page.caption]
 
 
 def test_examples_are_searched(app, atlas):

@@ -6,9 +6,16 @@ from typing import Any
 
 import streamlit as st
 
-from introspect.app.cached import atlas_in, is_open
+from introspect.app.cached import atlas_in, is_open, offered_atlas
 from introspect.app.chinese import word
-from introspect.app.display import embed_report, offer_table, plain, say, show_page
+from introspect.app.display import (
+    embed_report,
+    offer_table,
+    plain,
+    say,
+    say_that_findings_are_english,
+    show_page,
+)
 from introspect.app.form import kept, typed
 from introspect.app.tables import example_table
 from introspect.studies.atlas import Atlas
@@ -33,6 +40,7 @@ def draw() -> None:
             offer=say("Open this folder"),
             refusal="The folder {name!r} is named by the address alone and is not opened. Press "
             "“Open this folder” if you trust it, or type another.",
+            first=offered_atlas(),
         )
     if folder is None:
         st.info(say("Type the folder of an atlas. To make one: `introspect atlas FILE --out DIR`."))
@@ -47,6 +55,8 @@ def draw() -> None:
         required=True,
         **kept("part", first, [say(part) for part in _PARTS.values()]),
     )
+    if part != "search":
+        say_that_findings_are_english()
     if part == "head":
         _draw_head(atlas)
     elif part == "search":
