@@ -60,6 +60,10 @@ def atlas(
         str | None,
         typer.Option(help="Coreference cases: what else the heads do that prefer the antecedent."),
     ] = None,
+    pos: Annotated[
+        str | None,
+        typer.Option(help="A CoNLL-U file with parts of speech for the sentences of the corpus."),
+    ] = None,
     column: Column = None,
     columns: Columns = None,
     format: Format = None,
@@ -106,6 +110,7 @@ def atlas(
         examples=examples,
         heads=heads,
         cases=cases,
+        pos=pos,
         kind=kind,
         engine=engine,  # type: ignore[arg-type]  # checked there
         layers=layer_numbers(layers),

@@ -167,8 +167,9 @@ class Model:
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
             include: the parts to keep besides the attention: ``scores``, ``queries``, ``keys``,
-                ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``,
-                ``contributions``, and with ``of`` also ``gradients`` and ``integrated_gradients``;
+                ``values``, ``head_outputs``, ``queries_before_rotary``, ``keys_before_rotary``,
+                ``value_norms``, ``residual_norms``, ``contributions``, and with ``of`` also
+                ``gradients`` and ``integrated_gradients``;
                 they are in ``record.parts``.
             of: the number to differentiate with respect to the attention: a function that computes
                 one number, in the graph, from the model's output, such as ``ix.logit_of`` and

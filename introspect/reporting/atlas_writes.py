@@ -152,11 +152,11 @@ class AtlasWrites:
             "unsure": f"Whether *{head}* copies by its weights is not sure on so few entries",
         }[share.verdict]
         others, of = _others(row.n_entries), percent(share.mean, 1)
+        made = "what they make of an entry’s embedding"
         what = (
-            f"they add more to the logit of an entry than to those of {of} of {others}"
+            f"{made} adds more to its own logit than to those of {of} of {others}"
             if self.read_by == "unembedding"
-            else f"what they make of an entry’s embedding has a larger product with that embedding "
-            f"than with {of} of {others}"
+            else f"{made} has a larger product with that embedding than with {of} of {others}"
         )
         sentence = (
             f"{says}: {what}{percent_ends(share.low, share.high)}; chance: 50%. Its own is "

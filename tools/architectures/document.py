@@ -45,13 +45,17 @@ tokens. It shows that the numbers are the model's own; it says nothing about wha
 - **Scores**: what goes into the softmax. *q·k*: queries times keys, scaled and masked;
   *+ position*: with a term that depends on the position alone; *and more*: with other terms, for
   example relative positions that depend on the content, boxes on a page, or a cap.
+- **Rotary**: *before it* means that queries and keys before rotary embedding are to be had
+  (`queries_before_rotary`, `keys_before_rotary`); turned by the model's own function they are its
+  queries and keys within 1e-6, or nothing is handed out. *Changed after it*: that they are not,
+  and are refused. A dash: it has none, or by other code than a function of its file.
 """
 
 _COVERED = """
 ## Types that return their attention
 
-| type | class | route | kinds | parts | scores | largest difference |
-|---|---|---|---|---|---|---|
+| type | class | route | kinds | parts | scores | rotary | largest difference |
+|---|---|---|---|---|---|---|---|
 """
 _SILENT = """
 ## Types that return no pattern of attention
@@ -109,6 +113,8 @@ def totals(rows: Sequence[Row]) -> list[str]:
         f"**{count['different']}**; refused: **{count['refused']}**.",
         "Queries, keys, values and head outputs captured and verified: "
         f"**{fitting}** of them ({_percent(fitting, len(covered))}).",
+        "Queries and keys before rotary embedding, turned again by the model's own function: "
+        f"**{sum(row.rotary == 'before it' for row in covered)}** of them.",
         f"Types that return no pattern of attention: {count['silent']}.",
         f"Types that read more than text, or none: {count['elsewhere']}.",
         f"Types that were not built: {count['not built']}.",
@@ -128,7 +134,7 @@ def cells(row: Row) -> tuple[str, ...]:
         captured = f"{row.route}: {row.kinds}; parts: {row.parts}" if row.route else "nothing"
         return row.name, row.model, row.reason, captured
     kinds = f"{row.kinds}; {row.reason}" if row.reason and row.status == "equal" else row.kinds
-    said = row.name, row.model, row.route, kinds, row.parts, row.scores, bound(row)
+    said = row.name, row.model, row.route, kinds, row.parts, row.scores, row.rotary, bound(row)
     return tuple(cell or "–" for cell in said)
 
 
