@@ -169,7 +169,7 @@ def test_ctrl_c_finishes_the_shard_and_says_how_to_go_on(given, whole, tmp_path,
     with monkeypatch.context() as patched:
         interrupted_once(patched, 2)
         with pytest.raises(
-            ProbeInterruptedError, match=r"after 2 finished shards of 8 rows.*same command"
+            ProbeInterruptedError, match=r"after 2 finished shards of 8 rows.*Rerun the command"
         ):
             ix.probe(sets.model(), given, out, null_model=1, **CALL)
     assert signal.getsignal(signal.SIGINT) is before
