@@ -153,7 +153,7 @@ def test_the_first_cell_holds_the_sentence_and_the_model(name):
     given = OTHERS[name][0]
     changed = runner.parameters(runner.with_texts(notebook, given))
     assert all(f"{key} = {text!r}" in changed.source for key, text in given.items())
-    assert "model = ix.load(" in first.source
+    assert "model = ix.load(" in first.source or name.startswith("09")  # which makes its own
     # No later cell names a word of the sentence itself.
     own = runner.texts_of(first)
     words = {own[key] for key in own if key in ("pronoun", "antecedent", "distractor")}
