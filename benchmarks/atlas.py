@@ -8,10 +8,9 @@
     python benchmarks/atlas.py pages [DIR]
 
 `null`: a small BERT and a small Llama with random weights, drawn anew for each seed, on the
-package's own sentences; printed is in how many of the atlases any head is given a rule. `copying`: a
-small Llama with random weights; printed is in how many any head is said to copy or to write against
-what it reads, in texts or by its weights.
-`planted`:
+package's own sentences; printed is in how many of the atlases any head is given a rule.
+`copying`: a small Llama with random weights; printed is in how many any head is said to copy or to
+write against what it reads, in texts or by its weights. `planted`:
 attention made for one head for each rule, on drawn texts with words of pieces and trees; printed
 is how often the head is given its rule, and how often another. `cost`: the bare model and the
 atlas in turn over the same batches of the texts of a GAP file, both in one thread. `memory`: the
