@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import BatchEncoding
 
 from introspect.calls import kind_of_thing
 from introspect.errors import ModelError, TextError
+from introspect.models.encodings import encoding_of, encodings_of
 from introspect.models.tokens import token_sequence
 from introspect.records import TokenSequence
 from introspect.text import Span, listed, shortened, whole
@@ -79,7 +79,7 @@ def as_input_text(
     of the record. Messages go through the tokenizer's chat template.
 
     Args:
-        tokenizer: a fast tokenizer.
+        tokenizer: the tokenizer.
         given: a text; words, ``["The", "cat"]``; or messages,
             ``[{"role": "user", "content": "Hello."}]``.
         name: the model's name, for errors.
@@ -189,7 +189,7 @@ def encode(
     """Encode a text or a pair as tokens and model inputs.
 
     Args:
-        tokenizer: a fast tokenizer.
+        tokenizer: the tokenizer.
         text: the text.
         text_pair: the second text of a pair.
         limit: the maximum number of tokens that the model reads; ``None`` for any number.
@@ -208,25 +208,15 @@ def encode(
     is_templated = any(reading.is_templated for reading in readings)
     # The tokenizer gets a limit only to truncate: otherwise it must see the whole text, so that the
     # error can say how long it is.
-    names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
-    encoding = tokenizer(
-        **dict(zip(names, texts, strict=False)),
-        truncation=bool(truncation and limit),
-        max_length=limit if truncation else None,
+    encoding = encoding_of(
+        tokenizer,
+        texts,
+        limit=limit if truncation else None,
         add_special_tokens=not is_templated,
-        **ASKED,
+        as_target=as_target,
     )
     encoded = encoded_as(tokenizer, encoding, readings, limit=limit)
     return _without_end(tokenizer, encoded) if as_prompt else encoded
-
-
-#: The options of every tokenizer call. The limit is checked here, with an error instead of the
-#: tokenizer's warning.
-ASKED: dict[str, Any] = {
-    "return_offsets_mapping": True,
-    "return_special_tokens_mask": True,
-    "verbose": False,
-}
 
 
 def encoded_as(
@@ -261,8 +251,18 @@ def encoded_as(
         )
     names_read = [n for n in tokenizer.model_input_names if n in encoding]
     inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
-    return EncodedText(
-        inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
+    notices = (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
+    if not tokens.texts:
+        notices = (_without_characters(tokenizer),)
+    return EncodedText(inputs, tokens, notices)
+
+
+def _without_characters(tokenizer: Any) -> str:
+    """Return the notice of a text whose tokens have no characters."""
+    return (
+        f"Which characters a token stands for is not known: {type(tokenizer).__name__} does not "
+        "say it, and its tokens put together do not give the text. Each token counts as a word, "
+        "and words are named by their tokens."
     )
 
 
@@ -439,7 +439,7 @@ def encode_batch(
     """Encode each text as ``encode`` does, or return its error in its place.
 
     Args:
-        tokenizer: a fast tokenizer.
+        tokenizer: the tokenizer.
         texts: the texts.
         limit: the maximum number of tokens that the model reads.
         truncation: truncate texts at the limit, and say so in their notices.
@@ -452,7 +452,7 @@ def encode_batch(
             fit.append(number)
         except TextError as error:
             encoded[number] = error
-    for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
+    for number, encoding in zip(fit, encodings_of(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
             if truncation and limit is not None and len(encoding["input_ids"]) > limit:
                 encoded[number] = encode(tokenizer, texts[number], limit=limit, truncation=True)
@@ -463,15 +463,6 @@ def encode_batch(
         except TextError as error:
             encoded[number] = error
     return [each for each in encoded if each is not None]
-
-
-def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
-    """Yield one encoding per text from a single tokenizer call."""
-    if not texts:
-        return
-    together = tokenizer(list(texts), truncation=False, **ASKED)
-    for number, encoding in enumerate(together.encodings):
-        yield BatchEncoding({name: of[number] for name, of in together.items()}, encoding=encoding)
 
 
 def padded(tokenizer: Any, encoded: Sequence[EncodedText]) -> dict[str, torch.Tensor]:
