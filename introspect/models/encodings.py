@@ -1,23 +1,19 @@
-"""What a tokenizer makes of a text: ids, special tokens, and the characters of each token.
+"""Encodings of tokenizers that are written in Python, with the characters of each token.
 
-Tokenizers of the ``tokenizers`` library say the characters. Those written in Python do not; their
-characters are found from their pieces, or the encoding has none.
+Tokenizers of the ``tokenizers`` library say the characters. Of the others they are found from the
+pieces, or the encoding has none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from transformers import BatchEncoding, PreTrainedTokenizerBase
+from transformers import BatchEncoding
 
 from introspect.errors import TextError
 from introspect.text import Span, places_of_pieces
-
-#: The options of every tokenizer call. The limit is checked elsewhere, with an error instead of
-#: the tokenizer's warning.
-_ASKED: dict[str, Any] = {"return_special_tokens_mask": True, "verbose": False}
 
 # What a Japanese vocabulary writes for any character, or expression, of a class.
 _CLASS = re.compile(r"<(?:KIGOU|U2000U2BFF|BLOCK|URL|EMAIL|TEL|DATE|PRICE)>|<\|emoji\d+\|>")
@@ -26,7 +22,9 @@ _CLASS = re.compile(r"<(?:KIGOU|U2000U2BFF|BLOCK|URL|EMAIL|TEL|DATE|PRICE)>|<\|e
 class PlacedEncoding(BatchEncoding):
     """The encoding of a tokenizer written in Python, with the parts that others give.
 
-    ``offset_mapping`` is ``None`` where the characters of the tokens are not known.
+    ``offset_mapping`` is ``None`` where the characters of the tokens are not known; ``words`` are
+    then the number of the word of each token, and the words, if those are known. ``cut`` is how
+    many pieces of the text were cut off.
     """
 
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
@@ -35,81 +33,33 @@ class PlacedEncoding(BatchEncoding):
         return numbers
 
 
-def is_tokenizer(given: Any) -> bool:
-    """Return whether something is a tokenizer of transformers, in Rust or in Python."""
-    return isinstance(given, PreTrainedTokenizerBase)
-
-
-def is_fast(tokenizer: Any) -> bool:
-    """Return whether a tokenizer says itself which characters a token stands for."""
-    return bool(getattr(tokenizer, "is_fast", False))
-
-
-def encoding_of(
-    tokenizer: Any,
-    texts: Sequence[str],
-    *,
-    limit: int | None = None,
-    add_special_tokens: bool = True,
-    as_target: bool = False,
-) -> Any:
-    """Encode a text or a pair of texts.
+def python_encoding(
+    tokenizer: Any, texts: Sequence[str], options: dict[str, Any], *, as_target: bool
+) -> PlacedEncoding:
+    """Encode a text or a pair of texts with a tokenizer written in Python.
 
     Args:
-        tokenizer: a tokenizer of transformers.
+        tokenizer: the tokenizer.
         texts: the text, or both.
-        limit: cut them at so many tokens; ``None`` to leave them whole.
-        add_special_tokens: whether the tokenizer adds those that the model was trained with.
-        as_target: encode them as what the model writes.
+        options: what the tokenizer is called with, the texts among it.
+        as_target: whether they are what the model writes.
+
+    Raises:
+        TextError: they are encoded with the vocabulary of what the model reads.
     """
-    names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
-    options = {
-        **dict(zip(names, texts, strict=False)),
-        "truncation": limit is not None,
-        "max_length": limit,
-        "add_special_tokens": add_special_tokens,
-        **_ASKED,
-    }
-    if is_fast(tokenizer):
-        return tokenizer(**options, return_offsets_mapping=True)
     encoding = tokenizer(**options)
     switches = ("_switch_to_target_mode", "_switch_to_input_mode") if as_target else ()
     try:
         _call(tokenizer, *switches[:1])
-        placed = _placed(tokenizer, encoding, texts, limit, add_special_tokens=add_special_tokens)
+        placed = _placed(
+            tokenizer, encoding, texts, options["max_length"],
+            add_special_tokens=options["add_special_tokens"],
+        )  # fmt: skip
         if as_target:
             _check_written(tokenizer, placed)
         return placed
     finally:
         _call(tokenizer, *switches[1:])
-
-
-def entries_of(tokenizer: Any, encoding: Any) -> list[str | None]:
-    """Return the entry of the vocabulary for each token of an encoding.
-
-    A tokenizer with a vocabulary for each of two languages names ids by that of the written one,
-    so that of a text that is read the pieces say it.
-    """
-    ids = [int(i) for i in encoding["input_ids"]]
-    entries: list[str | None] = tokenizer.convert_ids_to_tokens(ids)
-    pieces = encoding["pieces"] if isinstance(encoding, PlacedEncoding) else [None] * len(ids)
-    return [
-        entry if piece is None or token_id == tokenizer.unk_token_id else piece
-        for entry, piece, token_id in zip(entries, pieces, ids, strict=True)
-    ]
-
-
-def encodings_of(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
-    """Yield the encoding of each text, whole; a fast tokenizer is called once for all."""
-    if not texts:
-        return
-    if not is_fast(tokenizer):
-        for text in texts:
-            yield encoding_of(tokenizer, [text])
-        return
-    together = tokenizer(list(texts), truncation=False, return_offsets_mapping=True, **_ASKED)
-    for number, encoding in enumerate(together.encodings):
-        yield BatchEncoding({name: of[number] for name, of in together.items()}, encoding=encoding)
 
 
 def _check_written(tokenizer: Any, encoding: PlacedEncoding) -> None:
@@ -118,9 +68,11 @@ def _check_written(tokenizer: Any, encoding: PlacedEncoding) -> None:
     Raises:
         TextError: an id stands for another piece in what the model writes.
     """
-    entries = tokenizer.convert_ids_to_tokens(list(encoding["input_ids"]))
-    for entry, piece in zip(entries, entries_of(tokenizer, encoding), strict=True):
-        if entry != piece:
+    ids = list(encoding["input_ids"])
+    for i, entry, piece in zip(
+        ids, tokenizer.convert_ids_to_tokens(ids), encoding["pieces"], strict=True
+    ):
+        if piece is not None and entry != piece and i != tokenizer.unk_token_id:
             raise TextError(
                 f"Expected the vocabulary of the target in {type(tokenizer).__name__}, but it "
                 f"encodes what the model writes with that of what it reads: {piece!r} would be "
@@ -149,15 +101,18 @@ def _placed(
     if not _fits(owners, own, ids):
         special = set(tokenizer.all_special_ids) if add_special_tokens else set()
         owners = [None if i in special else (0, -1) for i in ids]
-        offsets = None
+        offsets, words = None, None
     else:
         offsets = _offsets(tokenizer, texts, pieces, owners)
+        words = None if offsets else _words(tokenizer, texts, pieces, owners)
     return PlacedEncoding(
         {
             **encoding,
             "special_tokens_mask": [int(owner is None) for owner in owners],
             "sequence_numbers": [None if owner is None else owner[0] for owner in owners],
             "offset_mapping": offsets,
+            "words": words,
+            "cut": sum(map(len, pieces)) - sum(owner is not None for owner in owners),
             "pieces": [
                 None if owner is None or owner[1] < 0 else pieces[owner[0]][owner[1]]
                 for owner in owners
@@ -216,3 +171,21 @@ def _offsets(
     if any(found is None for found in spans):
         return None
     return [(0, 0) if owner is None else spans[owner[0]][owner[1]] for owner in owners]  # type: ignore[index]
+
+
+def _words(
+    tokenizer: Any,
+    texts: Sequence[str],
+    pieces: Sequence[Sequence[str]],
+    owners: Sequence[_Owner],
+) -> tuple[list[int | None], list[str]] | None:
+    """Return the word of each token and all words, if apart they have the pieces of the text."""
+    words: list[str] = []
+    numbers: list[list[int]] = []
+    for text, part in zip(texts, pieces, strict=True):
+        divided = [list(tokenizer.tokenize(word)) for word in text.split()]
+        if [piece for of_word in divided for piece in of_word] != list(part):
+            return None
+        numbers.append([n for n, own in enumerate(divided, start=len(words)) for _ in own])
+        words += text.split()
+    return [None if owner is None else numbers[owner[0]][owner[1]] for owner in owners], words

@@ -14,8 +14,8 @@ from transformers import PreTrainedModel
 
 from introspect.errors import ModelError
 from introspect.hooks import unread_positions
-from introspect.models.encodings import is_fast, is_tokenizer
 from introspect.models.inputs import num_embeddings
+from introspect.models.tokens import is_fast, is_tokenizer
 from introspect.text import counted, listed, verb, whole
 
 _SMALLEST_VOCABULARY = 2

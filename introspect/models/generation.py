@@ -32,10 +32,8 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
     number = max(len(tokens.texts) - 1, 0)
     numbers = [*tokens.sequence_ids, *(None if flag else number for flag in special)]
     if not tokens.texts:
-        return without_characters(
-            tokenizer, [*tokens.token_ids, *new_ids], [*tokens.special_tokens_mask, *special],
-            numbers,
-        )  # fmt: skip
+        new = without_characters(tokenizer, new_ids, special, numbers[len(tokens) :])
+        return _joined(tokens, new)
     read = [i for i in tokens.token_ids if i not in special_ids]
     written = [
         _written(tokenizer, read, [i for i in new_ids[:count] if i not in special_ids])
@@ -53,6 +51,21 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
         [*tokens.offsets, *spans],
         numbers,
         [*tokens.texts[:-1], before + written[-1]],
+    )
+
+
+def _joined(first: TokenSequence, second: TokenSequence) -> TokenSequence:
+    """Return two sequences without texts, one after the other."""
+    count = len(first.words)
+    word_ids = [None if word is None else word + count for word in second.word_ids]
+    return TokenSequence(
+        first.tokens + second.tokens,
+        token_ids=first.token_ids + second.token_ids,
+        word_ids=(*first.word_ids, *word_ids),
+        special_tokens_mask=first.special_tokens_mask + second.special_tokens_mask,
+        unknown_mask=first.unknown_mask + second.unknown_mask,
+        sequence_ids=first.sequence_ids + second.sequence_ids,
+        words=first.words + second.words,
     )
 
 

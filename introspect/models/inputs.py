@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import BatchEncoding
 
 from introspect.calls import kind_of_thing
 from introspect.errors import ModelError, TextError
-from introspect.models.encodings import encoding_of, encodings_of
-from introspect.models.tokens import token_sequence
+from introspect.models.encodings import python_encoding
+from introspect.models.tokens import is_fast, token_sequence
 from introspect.records import TokenSequence
-from introspect.text import Span, listed, shortened, whole
+from introspect.text import Span, counted, listed, shortened, verb, whole
 
 Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
 
@@ -219,6 +220,53 @@ def encode(
     return _without_end(tokenizer, encoded) if as_prompt else encoded
 
 
+# The limit is checked here, with an error instead of the tokenizer's warning.
+_ASKED: dict[str, Any] = {"return_special_tokens_mask": True, "verbose": False}
+
+
+def encoding_of(
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    limit: int | None = None,
+    add_special_tokens: bool = True,
+    as_target: bool = False,
+) -> Any:
+    """Return what a tokenizer makes of a text or a pair of texts, with the characters of tokens.
+
+    Args:
+        tokenizer: the tokenizer.
+        texts: the text, or both.
+        limit: cut them at so many tokens; ``None`` to leave them whole.
+        add_special_tokens: whether the tokenizer adds those that the model was trained with.
+        as_target: encode them as what the model writes.
+    """
+    names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
+    options = {
+        **dict(zip(names, texts, strict=False)),
+        "truncation": bool(limit),
+        "max_length": limit,
+        "add_special_tokens": add_special_tokens,
+        **_ASKED,
+    }
+    if is_fast(tokenizer):
+        return tokenizer(**options, return_offsets_mapping=True)
+    return python_encoding(tokenizer, texts, options, as_target=as_target)
+
+
+def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
+    """Yield one encoding per text; a tokenizer that is not written in Python is called once."""
+    if not texts:
+        return
+    if not is_fast(tokenizer):
+        for text in texts:
+            yield encoding_of(tokenizer, [text])
+        return
+    together = tokenizer(list(texts), truncation=False, return_offsets_mapping=True, **_ASKED)
+    for number, encoding in enumerate(together.encodings):
+        yield BatchEncoding({name: of[number] for name, of in together.items()}, encoding=encoding)
+
+
 def encoded_as(
     tokenizer: Any, encoding: Any, readings: Sequence[InputText], *, limit: int | None
 ) -> EncodedText:
@@ -253,16 +301,27 @@ def encoded_as(
     inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
     notices = (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
     if not tokens.texts:
-        notices = (_without_characters(tokenizer),)
+        notices = (_without_characters(tokenizer, tokens), *_cut_tokens(encoding["cut"]))
     return EncodedText(inputs, tokens, notices)
 
 
-def _without_characters(tokenizer: Any) -> str:
+def _cut_tokens(count: int) -> list[str]:
+    """Return the notice of a text without characters of which tokens were cut off, if they were."""
+    if count < 1:
+        return []
+    return [
+        f"The text is longer than the model reads. Its last {counted(count, 'token')} "
+        f"{verb(count, 'was', 'were')} truncated and {verb(count, 'counts', 'count')} in no figure."
+    ]
+
+
+def _without_characters(tokenizer: Any, tokens: TokenSequence) -> str:
     """Return the notice of a text whose tokens have no characters."""
+    has_words = len(tokens.words) < sum(not flag for flag in tokens.special_tokens_mask)
     return (
         f"Which characters a token stands for is not known: {type(tokenizer).__name__} does not "
-        "say it, and its tokens put together do not give the text. Each token counts as a word, "
-        "and words are named by their tokens."
+        "say it, and its tokens put together do not give the text. "
+        + ("Words are what is between spaces." if has_words else "Each token counts as a word.")
     )
 
 
@@ -452,7 +511,7 @@ def encode_batch(
             fit.append(number)
         except TextError as error:
             encoded[number] = error
-    for number, encoding in zip(fit, encodings_of(tokenizer, [texts[i] for i in fit]), strict=True):
+    for number, encoding in zip(fit, _encodings(tokenizer, [texts[i] for i in fit]), strict=True):
         try:
             if truncation and limit is not None and len(encoding["input_ids"]) > limit:
                 encoded[number] = encode(tokenizer, texts[number], limit=limit, truncation=True)

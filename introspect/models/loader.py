@@ -342,8 +342,11 @@ def _has_base_class(source: ModelSource, options: dict[str, Any]) -> bool:
     """
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(source.location, **options)
-    return type(config) in transformers.MODEL_MAPPING or not config.is_encoder_decoder
+    try:
+        config = transformers.AutoConfig.from_pretrained(source.location, **options)
+    except Exception:  # it says what is wrong when the model itself is loaded
+        return True
+    return type(config) in transformers.MODEL_MAPPING or not config.architectures
 
 
 def _check_complete(missing: Iterable[str], name: str, way: _Way, brought: tuple[str, ...]) -> None:

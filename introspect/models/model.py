@@ -26,7 +26,6 @@ from introspect.hooks import (
 )
 from introspect.models.batch_capture import BatchCapture
 from introspect.models.copies import without_left_hooks
-from introspect.models.encodings import is_tokenizer
 from introspect.models.generation import Generate, Writing, generation_options
 from introspect.models.inputs import (
     EncodedText,
@@ -50,6 +49,7 @@ from introspect.models.run_plan import (
     reader_of,
     run_inputs,
 )
+from introspect.models.tokens import is_tokenizer
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 

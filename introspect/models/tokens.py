@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
 from introspect.errors import ModelError
-from introspect.models.encodings import entries_of, is_fast
 from introspect.records import TokenSequence, words_of_texts
 from introspect.text import Span, spelled_bytes, whole
 
@@ -39,7 +40,9 @@ def token_sequence(
             template.
     """
     ids = [int(i) for i in encoding["input_ids"]]
-    raw = entries_of(tokenizer, encoding)
+    raw = _entries(tokenizer, ids, None)
+    if "pieces" in encoding:
+        raw = _as_read(tokenizer, ids, raw, encoding["pieces"])
     special = [
         bool(flag) or i in special_ids
         for i, flag in zip(ids, encoding["special_tokens_mask"], strict=True)
@@ -49,13 +52,39 @@ def token_sequence(
         for number, is_special in zip(encoding.sequence_ids(), special, strict=True)
     ]
     if encoding["offset_mapping"] is None:
-        return without_characters(tokenizer, ids, special, sequence_ids, raw)
+        return without_characters(
+            tokenizer, ids, special, sequence_ids, entries=raw, words=encoding["words"]
+        )
     offsets = [
         (0, 0) if number is None else _trimmed(texts[number], span, token)
         for span, number, token in zip(encoding["offset_mapping"], sequence_ids, raw, strict=True)
     ]
     _divide_byte_runs(offsets, raw, sequence_ids, texts)
     return assembled(tokenizer, ids, special, offsets, sequence_ids, texts, words, raw)
+
+
+def is_tokenizer(given: Any) -> bool:
+    """Return whether something is a tokenizer of transformers, in Rust or in Python."""
+    return isinstance(given, PreTrainedTokenizerBase)
+
+
+def is_fast(tokenizer: Any) -> bool:
+    """Return whether a tokenizer says itself which characters a token stands for."""
+    return bool(getattr(tokenizer, "is_fast", False))
+
+
+def _as_read(
+    tokenizer: Any, ids: Sequence[int], entries: Sequence[str], pieces: Sequence[str | None]
+) -> list[str]:
+    """Return the entries of tokens that are read.
+
+    A tokenizer with a vocabulary for each of two languages names ids by that of the written one.
+    """
+    unknown = tokenizer.unk_token_id
+    return [
+        entry if piece is None or token_id == unknown else piece
+        for entry, piece, token_id in zip(entries, pieces, ids, strict=True)
+    ]
 
 
 def assembled(
@@ -95,22 +124,36 @@ def without_characters(
     ids: Sequence[int],
     special: Sequence[bool],
     sequence_ids: Sequence[int | None],
+    *,
     entries: Sequence[str | None] | None = None,
+    words: tuple[Sequence[int | None], Sequence[str]] | None = None,
 ) -> TokenSequence:
-    """Return a sequence of tokens alone, each a word, where their characters are not known.
+    """Return a sequence of tokens without a text, where their characters are not known.
+
+    Args:
+        tokenizer: the tokenizer.
+        ids: the id of each token.
+        special: whether it stands for no part of the text.
+        sequence_ids: the text that it is of.
+        entries: its entry of the vocabulary, if the tokenizer is not to say it.
+        words: the word of each token, and the words; each token is one where they are not known.
 
     Raises:
         ModelError: the tokenizer does not know an id.
     """
     raw = _entries(tokenizer, ids, entries)
+    if words is None:
+        numbers = accumulate((not flag for flag in special), initial=0)
+        word_ids = [None if flag else n for flag, n in zip(special, numbers, strict=False)]
+        words = word_ids, [entry for entry, flag in zip(raw, special, strict=True) if not flag]
     return TokenSequence(
         tokens=tuple(raw),
         token_ids=tuple(ids),
-        word_ids=tuple(None if flag else place for place, flag in enumerate(special)),
+        word_ids=tuple(words[0]),
         special_tokens_mask=tuple(special),
         unknown_mask=_unknown(tokenizer, ids, special),
         sequence_ids=tuple(sequence_ids),
-        words=tuple(raw),
+        words=tuple(words[1]),
     )
 
 
@@ -136,7 +179,7 @@ def _unknown(tokenizer: Any, ids: Sequence[int], special: Sequence[bool]) -> tup
     return tuple(i == unknown and not flag for i, flag in zip(ids, special, strict=True))
 
 
-def _trimmed(text: str, span: Span, token: str | None) -> Span:
+def _trimmed(text: str, span: Span, token: str) -> Span:
     """Trim ``span`` to the characters that the token stands for.
 
     Some vocabularies include the spaces before the first character. If the space that some prepend
@@ -159,7 +202,7 @@ def _divide_byte_runs(
 ) -> None:
     """Assign each byte token its own character if its span is a whole run of unknown characters."""
     places = [
-        (number, span) if number is not None and _BYTE_TOKEN.fullmatch(token or "") else None
+        (number, span) if number is not None and _BYTE_TOKEN.fullmatch(token) else None
         for number, span, token in zip(sequence_ids, offsets, raw, strict=True)
     ]
     index = 0

@@ -9,7 +9,8 @@ that differ, is not guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from introspect.text.folding import FOLDS
@@ -119,14 +120,24 @@ class _Written(NamedTuple):
         places = [place for place, parts in enumerate(folded) for _ in parts]
         return cls(text, "".join(folded), places)
 
-    def furthest(self, start: int) -> int:
-        """Return the end of the word that an unknown piece from ``start`` on can be in."""
+    def ends_of_unknown(self, start: int) -> Iterator[int]:
+        """Yield where an unknown piece can end that begins at ``start``: within its word."""
         end = start
         while end < len(self.marks) and not self.marks[end].isspace():
             if end > start and self._is_apart(end):
                 break
+            # It has whole characters: an accent is never one of its own.
+            if end == start and not self._begins(end):
+                return
             end += 1
-        return end
+            if end == len(self.marks) or self._begins(end):
+                yield end
+
+    def _begins(self, index: int) -> bool:
+        """Return whether a character of the text begins at a place, with its accents."""
+        place = self.places[index]
+        is_first = index == 0 or self.places[index - 1] != place
+        return is_first and unicodedata.combining(self.text[place]) == 0
 
     def _is_apart(self, index: int) -> bool:
         before, after = self.places[index - 1], self.places[index]
@@ -178,7 +189,7 @@ def _ends_of_runs(written: _Written, runs: Sequence[Run]) -> list[int] | None:
 
 def _ends_from(written: _Written, run: Run, start: int) -> Iterable[int]:
     if isinstance(run, int):
-        return range(start + 1, written.furthest(start) + 1)
+        return written.ends_of_unknown(start)
     marks = "".join(letter.mark for letter in run)
     return [start + len(marks)] if written.marks.startswith(marks, start) else []
 
