@@ -11,6 +11,7 @@ from .interventions import intervene as intervene
 from .interventions import knock_out as knock_out
 from .interventions import patch as patch
 from .interventions import scale as scale
+from .models import AudioModel as AudioModel
 from .models import Model as Model
 from .models import VisionModel as VisionModel
 from .models import load as load
@@ -71,6 +72,7 @@ from .studies.lens import lens_study as lens_study
 from .studies.lens import logit_lens as logit_lens
 from .text import Candidate as Candidate
 from .text import CorefCase as CorefCase
+from .views import AudioView as AudioView
 from .views import CausalView as CausalView
 from .views import CompareView as CompareView
 from .views import CoreferenceView as CoreferenceView
@@ -88,6 +90,7 @@ from .views import NeuronView as NeuronView
 from .views import PlaybackView as PlaybackView
 from .views import StepsView as StepsView
 from .views import View as View
+from .views import audio_view as audio_view
 from .views import causal_view as causal_view
 from .views import compare_view as compare_view
 from .views import coreference_view as coreference_view

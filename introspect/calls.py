@@ -28,6 +28,7 @@ _Class = TypeVar("_Class", bound=type)
 _MADE_BY = {
     "AttentionRecord": 'model.capture("The cat sat.")',
     "VisionModel": 'ix.load("openai/clip-vit-base-patch32", tower="vision")',
+    "AudioModel": 'ix.load("openai/whisper-tiny")',
     "Model": 'ix.load("minilm")',
     "ModelLike": 'ix.load("minilm")',
     "CorefCase": 'ix.CorefCase.from_words(text, pronoun="it", antecedent="animal", '
@@ -222,7 +223,7 @@ def kind_of_thing(value: Any) -> str:
 def _name_of(function: Callable[..., Any]) -> str:
     name = function.__qualname__.removesuffix(".__init__")
     owner, _, method = name.rpartition(".")
-    return f"model.{method}" if owner in ("Model", "VisionModel") else f"ix.{name}"
+    return f"model.{method}" if owner in ("Model", "VisionModel", "AudioModel") else f"ix.{name}"
 
 
 def _call_of(function: Callable[..., Any], signature: inspect.Signature) -> str:

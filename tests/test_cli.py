@@ -13,6 +13,8 @@ import introspect as ix
 from introspect import cli
 from introspect.errors import InputError
 
+from .models.audio.helpers import sound, whisper, written
+
 TEXT = "The animal didn't cross the street because it was too tired."
 CASE = ["--pronoun", "it", "--antecedent", "animal", "--distractor", "street"]
 CHINESE = "那只灰色的猫懒洋洋地趴在温暖的壁炉边垫子上"
@@ -357,6 +359,8 @@ def test_layer_out_of_range_says_the_range(introspect, tmp_path):
         ("evolution", (), "Expected a --checkpoint"),
         ("image", (), "a model that reads pictures"),
         ("image", ("--generate", 3), "no --generate"),
+        ("audio", (), "a model that reads sound"),
+        ("audio", ("--weights", "norm"), "no --weights"),
         ("head", ("--kind", "cross"), "kind"),
         ("head", ("--target", "x"), "target"),
         ("flow", ("--weights", "norm"), "what share of a token is from where"),
@@ -366,6 +370,26 @@ def test_layer_out_of_range_says_the_range(introspect, tmp_path):
 def test_views_refuse_what_they_would_ignore(introspect, tmp_path, kind, arguments, said):
     out = ("--out", tmp_path / "v.html")
     assert_refused(introspect("view", kind, TEXT, *arguments, *out), said)
+
+
+def test_the_view_of_a_sound(introspect, tmp_path):
+    model, samples = whisper(), sound()
+    model.module.save_pretrained(tmp_path / "whisper")
+    model.processor.save_pretrained(tmp_path / "whisper")
+    file = written(tmp_path / "a.wav", samples)
+    own = ("view", "audio", file, "--model", tmp_path / "whisper", "--out", tmp_path / "v.html")
+    outcome = introspect(*own, "--target", "a cat", "--token", "cat", "--head", "L2H1")
+    assert outcome.code == 0, outcome.err
+    assert "75 of its 100 frames are padding" in outcome.err
+    page = (tmp_path / "v.html").read_text(encoding="utf-8")
+    assert 'data-view="audio"' in page
+    (tmp_path / "v.html").unlink()
+    assert introspect(*own, "--generate", 3).code == 0
+    assert (tmp_path / "v.html").exists()
+    assert_refused(introspect(*own, "--generate", 3, "--target", "a"), "no --target beside")
+    assert_refused(introspect(*own, "--target", "a", "--token", "dog"), "dog")
+    slow = written(tmp_path / "slow.wav", samples, rate=8_000)
+    assert_refused(introspect("view", "audio", slow, *own[3:]), "got 8,000 Hz", "ffmpeg")
 
 
 def first_chosen(path: Path) -> dict[str, object]:

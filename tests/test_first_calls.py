@@ -205,7 +205,8 @@ def test_a_method_refuses_an_odd_object_in_words_too(name, model, odd_objects):
 
 
 MADE = (
-    "AttentionRecord", "Candidate", "CorefCase", "Edit", "Intervention", "Model", "SavedAttention",
+    "AttentionRecord", "AudioModel", "AudioView", "Candidate", "CorefCase", "Edit", "Intervention",
+    "Model", "SavedAttention",
     "TokenSequence", "VisionModel", "CausalStudy", "CausalView", "CompareView", "CoreferenceStudy",
     "CoreferenceView", "EvolutionView", "Head", "HeadStudy", "HeadView", "HeatmapView", "ImageView",
     "LayerView", "LensStudy", "LensView", "LogitView", "ModelView", "NeuronView", "ProbeRun",

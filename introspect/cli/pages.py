@@ -46,6 +46,7 @@ class ViewKind(StrEnum):
     playback = "playback"
     coreference = "coreference"
     image = "image"
+    audio = "audio"
     evolution = "evolution"
 
 
@@ -55,6 +56,7 @@ NO_WEIGHTS = (
     ViewKind.steps,
     ViewKind.coreference,
     ViewKind.image,
+    ViewKind.audio,
     ViewKind.evolution,
     ViewKind.playback,
 )
@@ -110,7 +112,11 @@ def _check_case_options(
 def view(
     view: Annotated[ViewKind, typer.Argument(help="Which view.")],
     text: Annotated[
-        str, typer.Argument(help="The text that the model reads; for an image the picture’s file.")
+        str,
+        typer.Argument(
+            help="The text that the model reads; for image the picture’s file, for audio a WAV "
+            "file."
+        ),
     ],
     text_pair: TextPair = None,
     layer: Annotated[
@@ -175,6 +181,8 @@ def view(
     _check_only(view, ViewKind.evolution, {"--checkpoint": checkpoint or None})
     if view is ViewKind.image:
         _check_none(view, {**pictures, "a second text": text_pair})
+    if view is ViewKind.audio:
+        _check_none(view, {"a second text": text_pair})
     from introspect.models import load_text
     from introspect.records import parts_of
     from introspect.views import parts_of_view, parts_wished, view_by_name
@@ -192,6 +200,11 @@ def view(
         record = _pictured(loaded).capture(text)
         result: Any = _image(loaded, record, text, layer, heads)
         show_notices(record.notices)
+        typer.echo(result.save(out))
+        return
+    if view is ViewKind.audio:
+        result = _audio(loaded, text, target, kind, generate, layer, heads, token)
+        show_notices(result.record.notices)
         typer.echo(result.save(out))
         return
     own = ("raw", "renormalized") if view is ViewKind.head else ("raw",)
@@ -287,6 +300,33 @@ def _image(loaded: Any, record: Any, file: str, layer: int | None, heads: list[A
 
     head = heads[0] if heads else None
     return ix.image_view(record, loaded.picture(file), layer=layer, head=head)
+
+
+def _audio(
+    loaded: Any,
+    file: str,
+    target: str | None,
+    kind: str | None,
+    generate: int | None,
+    layer: int | None,
+    heads: list[Any],
+    token: str | None,
+) -> Any:
+    """Build the sound view; a text that the model writes itself is its target."""
+    import introspect as ix
+
+    if not isinstance(loaded, ix.AudioModel):
+        raise InputError(
+            f"Expected a model that reads sound for the audio view, got {loaded.name}. Name one "
+            "with --model, or write another view."
+        )
+    if generate is not None:
+        _check_none(ViewKind.audio, {"--target beside --generate": target})
+        target = loaded.transcript(file, max_new_tokens=generate)
+    record = loaded.capture(file, target=target, kind=kind)
+    head = heads[0] if heads else None
+    word = None if token is None else token_at(record.queries, token)
+    return ix.audio_view(record, loaded.waveform(file), layer=layer, head=head, token=word)
 
 
 def _coreference(

@@ -236,13 +236,15 @@ def _returned(kind: str, eager: Any) -> Iterator[Any]:
     """Yield what a model may return as a kind of attention, by itself or for one of its towers."""
     if kind in OWN_OUTPUTS:
         held = (eager, eager.get("language_model_outputs") or {})
-        yield from (one[n] for one in held for n in OWN_OUTPUTS[kind] if one.get(n))
+        # An encoder that runs alone calls what it returns by no side.
+        names = (*OWN_OUTPUTS[kind], *(["attentions"] if kind == "encoder" else []))
+        yield from (one[name] for one in held for name in names if one.get(name))
         return
     tower, _, other = kind.partition("-to-")
     is_of_words = tower == "text"
-    names = [f"{tower}_model_output", f"{tower}_outputs"]
-    names += ["language_model_outputs"] if is_of_words else []
-    held = (*(eager.get(name) or {} for name in names), eager if is_of_words else {})
+    towers = [f"{tower}_model_output", f"{tower}_outputs"]
+    towers += ["language_model_outputs"] if is_of_words else []
+    held = (*(eager.get(name) or {} for name in towers), eager if is_of_words else {})
     for one in held:
         fields = ("cross_attentions", "attentions") if other else ("attentions",)
         yield from (one[field] for field in fields if one.get(field))

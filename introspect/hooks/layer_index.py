@@ -97,6 +97,8 @@ class Numbering:
         self.is_encoder_decoder = is_encoder_decoder(self._reader)
         encoder = self._part("get_encoder") if self.is_encoder_decoder else None
         self._encoder_parts = set(encoder.modules()) if encoder is not None else set()
+        #: Whether the model is the encoder of an encoder-decoder, which runs without its decoder.
+        self.is_encoder_alone = encoder is not None and encoder is self._reader
         parts = [m for m in module.modules() if not isinstance(m, torch.jit.ScriptModule)]
         self._hookable = [m for m in parts if _source_arguments(type(m).forward)]
         self._packed = [m for m in parts if _reads_packed(type(m).forward)]

@@ -141,7 +141,8 @@ class Observation:
     @property
     def missing_kinds(self) -> list[str]:
         """Kinds of attention that an encoder-decoder has and that have not been seen."""
-        kinds = ("encoder", "decoder", "cross") if self._numbering.is_encoder_decoder else ()
+        has_both = self._numbering.is_encoder_decoder and not self._numbering.is_encoder_alone
+        kinds = ("encoder", "decoder", "cross") if has_both else ()
         return [kind for kind in kinds if kind not in self._seen]
 
     def turn(self) -> dict[str, list[tuple[int, torch.Tensor]]]:

@@ -1,4 +1,5 @@
 # What the folder hands out, each name loaded on its first use.
+from .audio import AudioModel as AudioModel
 from .batches import BatchLimits as BatchLimits
 from .batches import is_out_of_memory as is_out_of_memory
 from .batches import length_batches as length_batches

@@ -43,7 +43,7 @@ def check_reader(module: nn.Module, tokenizer: Any, name: str) -> None:
     Raises:
         ModelError: the vocabulary is empty, or larger than the embedding.
     """
-    if reads_pictures(module) or not is_tokenizer(tokenizer):
+    if reads_pictures(module) or reads_sound(module) or not is_tokenizer(tokenizer):
         return
     # Without its files transformers creates a tokenizer of special tokens only.
     if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
@@ -108,11 +108,35 @@ def reads_pictures(module: nn.Module) -> bool:
     return getattr(module, "main_input_name", None) == "pixel_values"
 
 
+def what_it_reads(module: nn.Module) -> str:
+    """Return what a model reads, in words: ``pictures``, ``sound`` or ``text``."""
+    if reads_pictures(module):
+        return "pictures"
+    return "sound" if reads_sound(module) else "text"
+
+
 def is_image_processor(processor: Any) -> bool:
     """Return whether ``processor`` is a transformers image processor."""
     from transformers.image_processing_base import ImageProcessingMixin
 
     return isinstance(processor, ImageProcessingMixin)
+
+
+def reads_sound(module: nn.Module) -> bool:
+    """Return whether the main input of a module is a sound."""
+    return getattr(module, "main_input_name", None) in ("input_values", "input_features")
+
+
+def extractor_in(processor: Any) -> Any:
+    """Return the feature extractor of a processor, or itself."""
+    return getattr(processor, "feature_extractor", processor)
+
+
+def is_feature_extractor(processor: Any) -> bool:
+    """Return whether ``processor`` is a feature extractor of transformers for sound, or has one."""
+    from transformers import SequenceFeatureExtractor
+
+    return isinstance(extractor_in(processor), SequenceFeatureExtractor)
 
 
 def chosen_tower(module: nn.Module, tower: str | None, name: str) -> nn.Module:
@@ -138,10 +162,11 @@ def chosen_tower(module: nn.Module, tower: str | None, name: str) -> nn.Module:
                 "tokenizer))."
             )
         return parts[tower]  # type: ignore[return-value]
-    if tower is not None and reads_pictures(module) != (tower == "vision"):
+    read = {"vision": "pictures", "text": "text"}
+    if tower is not None and what_it_reads(module) != read[tower]:
         raise ModelError(
             f"Expected a model with a {tower} tower, got {type(module).__name__}, which reads "
-            f"{'pictures' if reads_pictures(module) else 'text'} only. Leave `tower` out."
+            f"{what_it_reads(module)} only. Leave `tower` out."
         )
     return module
 

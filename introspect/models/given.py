@@ -19,12 +19,13 @@ from introspect.hooks import (
     unwrapped,
     without_dropout,
 )
+from introspect.models.fit import reads_sound
 
 _READERS = ("tokenizer", "image_processor", "processor")
 
 
 def pair_in(given: Any) -> tuple[Any, Any]:
-    """Return the module and the tokenizer, or image processor, of what is handed over.
+    """Return the module and what reads for it: a tokenizer or a processor.
 
     Args:
         given: a pair, a pipeline of transformers, or a SentenceTransformer, which have both.
@@ -34,8 +35,12 @@ def pair_in(given: Any) -> tuple[Any, Any]:
     """
     if isinstance(given, tuple) and len(given) == 2:
         return given
-    reader = next((r for name in _READERS if (r := _attribute(given, name)) is not None), None)
-    is_model = isinstance(unwrapped(given), nn.Module)
+    module = unwrapped(given)
+    is_model = isinstance(module, nn.Module)
+    # A pipeline of sound has a tokenizer too, for what its model writes.
+    of_sound = ("processor", "feature_extractor") if is_model and reads_sound(module) else ()
+    names = (*of_sound, *_READERS)
+    reader = next((r for name in names if (r := _attribute(given, name)) is not None), None)
     if is_model and reader is not None and not isinstance(reader, nn.Module):
         return given, reader
     if is_model:

@@ -105,7 +105,8 @@ def as_input_text(
     raise TextError(
         "Expected a text (str), a list of words, or a list of messages with role and content, got "
         f"{type(given).__name__}{' of other things, or with nothing in it' if items else ''}. "
-        "Give for example 'The cat sat.', ['The', 'cat'] or [{'role': 'user', 'content': 'Hi'}]."
+        "Give for example 'The cat sat.', ['The', 'cat'] or [{'role': 'user', 'content': 'Hi'}]; a "
+        "sound or a picture, to a model that reads them."
     )
 
 

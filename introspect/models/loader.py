@@ -1,4 +1,4 @@
-"""Load a model with its tokenizer or image processor."""
+"""Load a model with its tokenizer, image processor or feature extractor."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from torch import nn
 from introspect.calls import checked_call
 from introspect.changes import Changes, change_setting
 from introspect.errors import IntrospectError, MissingExtraError, ModelError
-from introspect.hooks import unread_positions, unwrapped
+from introspect.hooks import is_encoder_decoder, unread_positions, unwrapped
 from introspect.models.adapters import adapted, base_of, num_labels_in
+from introspect.models.audio import AudioModel
 from introspect.models.fit import (
     check_reader,
     check_used,
     chosen_tower,
     is_computed,
+    is_feature_extractor,
     is_image_processor,
     names_stored,
     reads_pictures,
+    reads_sound,
     unused_weights,
 )
 from introspect.models.given import module_in, owner_of, pair_in
@@ -106,7 +109,7 @@ def load(
 ) -> Model: ...
 @checked_call(renamed={"with_head": "lm_head"})
 def load(
-    model: Model | VisionModel | _Loadable = "minilm",
+    model: Model | VisionModel | AudioModel | _Loadable = "minilm",
     *,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -114,14 +117,14 @@ def load(
     lm_head: bool = False,
     strict: bool = True,
     tower: Literal["vision", "text"] | None = None,
-) -> Model | VisionModel:
+) -> Model | VisionModel | AudioModel:
     """Load a model whose attention can be captured.
 
     Args:
         model: an alias (``minilm``; or ``induction``, ``shortcut``, ``reversal``, ``pronoun``,
             ``pronoun-gated``, which come with the package), the id of a model on the hub, a local
-            folder, or a pair ``(module, tokenizer)`` or ``(module, image_processor)`` of
-            transformers objects, which are used unchanged.
+            folder, or a pair ``(module, tokenizer)``, ``(module, image_processor)`` or ``(module,
+            feature_extractor)`` of transformers objects, which are used unchanged.
         device: the device to run on; by default the CPU, or the device of a given module.
         dtype: the data type in which a named model runs: ``float32``, ``bfloat16`` or ``float16``;
             by default as it was saved.
@@ -136,11 +139,12 @@ def load(
         tower: ``vision`` or ``text``, for a model that has one of each (CLIP).
 
     Returns:
-        A ``Model``, or a ``VisionModel`` for a model that reads images.
+        A ``Model``; a ``VisionModel`` for a model that reads images, and an ``AudioModel`` for one
+        that reads sound.
 
     Raises:
         ModelError: the model is not found, unsafe, incomplete or partly unused, or has no fast
-            tokenizer or image processor.
+            tokenizer, image processor or feature extractor.
         MissingExtraError: the model reads images, and pillow is not installed.
 
     Example:
@@ -152,7 +156,7 @@ def load(
             f"Expected a model's name beside dtype={dtype!r}, got {type(model).__name__}: what was "
             "loaded already is used as it is. Load it in that type yourself."
         )
-    if isinstance(model, Model | VisionModel):
+    if isinstance(model, Model | VisionModel | AudioModel):
         return model
     if isinstance(model, str | os.PathLike):
         model = os.fspath(model)
@@ -191,8 +195,10 @@ def _paired(
     revision: str | None = None,
     within: str | None = None,
     unused: str = "",
-) -> Model | VisionModel:
-    """Combine a module with its tokenizer or image processor."""
+) -> Model | VisionModel | AudioModel:
+    """Combine a module with its tokenizer, image processor or feature extractor."""
+    if reads_sound(module) or is_feature_extractor(reader):
+        return AudioModel(module, reader, name=name, revision=revision, unused=unused)
     if reads_pictures(module) or is_image_processor(reader):
         return VisionModel(module, reader, name=name, revision=revision, unused=unused)
     return Model(module, reader, name=name, revision=revision, within=within, unused=unused)
@@ -206,14 +212,19 @@ def load_text(model: Model | _Loadable, *, lm_head: bool = False) -> Model:
         lm_head: as for ``load``; a model that was loaded before is as it is.
 
     Raises:
-        ModelError: the model reads images.
+        ModelError: the model reads images or sound.
     """
     # Only loading shows what kind of model a name stands for.
-    loaded: Model | VisionModel = load(model, lm_head=lm_head)
+    loaded: Model | VisionModel | AudioModel = load(model, lm_head=lm_head)
     if isinstance(loaded, VisionModel):
         raise ModelError(
             f"Expected a model that reads text, but {loaded.name} reads pictures. Capture a "
             "picture with it, and show it with ix.image_view; or choose a model of text."
+        )
+    if isinstance(loaded, AudioModel):
+        raise ModelError(
+            f"Expected a model that reads text, but {loaded.name} reads sound. Capture a WAV file "
+            "with it, and show it with ix.audio_view; or choose a model of text."
         )
     return loaded
 
@@ -255,7 +266,7 @@ def _dtype(name: str | torch.dtype | None) -> torch.dtype | None:
     return chosen
 
 
-def _load_adapter(source: ModelSource, way: _Way) -> Model | VisionModel:
+def _load_adapter(source: ModelSource, way: _Way) -> Model | VisionModel | AudioModel:
     """Load an adapter with the model that it adapts."""
     folder = Path(source.location)
     named, auto = base_of(folder)
@@ -273,7 +284,7 @@ def _load_adapter(source: ModelSource, way: _Way) -> Model | VisionModel:
         module = adapted(base.module, folder, source.name)
         if not way.lm_head and hasattr(found := unwrapped(module), "base_model_prefix"):
             module = found.base_model
-        reader = base.processor if isinstance(base, VisionModel) else base.tokenizer
+        reader = base.tokenizer if isinstance(base, Model) else base.processor
         if any(folder.glob("tokenizer*")):
             reader = _reader_class(module).from_pretrained(str(folder), local_files_only=True)
         module = way.moved(module)
@@ -289,7 +300,7 @@ def _load_source(
     tower: str | None,
     auto: str | None = None,
     labels: int | None = None,
-) -> Model | VisionModel:
+) -> Model | VisionModel | AudioModel:
     if not (source.is_local or way.allow_pickle):
         check_hub_weights(source.location)
     options: dict[str, Any] = {
@@ -391,9 +402,12 @@ def _quietly(source: ModelSource) -> Iterator[None]:
 
 
 def _reader_class(module: nn.Module) -> Any:
-    """Return the class that loads a module's tokenizer or image processor."""
-    from transformers import AutoImageProcessor, AutoTokenizer
+    """Return the class that loads a module's tokenizer, image processor or feature extractor."""
+    from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoProcessor, AutoTokenizer
 
+    if reads_sound(module):
+        # A tokenizer is for what it writes.
+        return AutoProcessor if is_encoder_decoder(module) else AutoFeatureExtractor
     if not reads_pictures(module):
         return AutoTokenizer
     if importlib.util.find_spec("PIL") is None:
@@ -427,6 +441,6 @@ def _first_line(error: BaseException) -> str:
     return whole if whole.endswith((".", "!", "?")) else f"{whole}."
 
 
-def unused_by(model: Model | VisionModel) -> str:
+def unused_by(model: Model | VisionModel | AudioModel) -> str:
     """Return the weights and settings that a model does not use, in words; empty if it uses all."""
     return "; ".join(filter(None, (model.unused, unread_positions(model.module))))

@@ -174,12 +174,12 @@ def _hash(script: str) -> str:
 STYLES = (
     "base", "words", "instrument", "minimap", "tables", "chapters", "controls", "tokens", "grid",
     "matrix", "head", "model", "layer", "arithmetic", "evolution", "flow", "playback", "compare",
-    "coreference", "cases", "image", "atlas", "drawn", "frame", "print",
+    "coreference", "cases", "image", "audio", "atlas", "drawn", "frame", "print",
 )  # fmt: skip
 
 
 #: Those of one kind of view: a page without it does not carry them.
-STYLES_OF_ONE = frozenset({"layer", "flow", "compare", "image"})
+STYLES_OF_ONE = frozenset({"layer", "flow", "compare", "image", "audio"})
 
 
 @cache

@@ -21,6 +21,7 @@ from .attribution import relevance as relevance
 from .attribution import residual_norms as residual_norms
 from .attribution import rollout as rollout
 from .attribution import why_not_square as why_not_square
+from .facts import AudioFrames as AudioFrames
 from .facts import Certificate as Certificate
 from .facts import Head as Head
 from .facts import HeadLike as HeadLike

@@ -16,7 +16,7 @@ from introspect.calls import checked_call, checked_class
 from introspect.errors import RecordError, SelectionError
 from introspect.functional import are_shares, assumed_mask, max_row_sum_error, merge_pieces
 from introspect.io import save_file
-from introspect.records.facts import Certificate, PatchGrid
+from introspect.records.facts import AudioFrames, Certificate, PatchGrid
 from introspect.records.given import Patterns, read_patterns
 from introspect.records.given_tokens import read_tokens
 from introspect.records.parts import PARTS_BY_NAME
@@ -67,6 +67,7 @@ class AttentionRecord:
             ``contributions``, ``(num_layers, 1, query_len, key_len)``, and ``gradients`` and
             ``integrated_gradients``, shaped like the attentions.
         grid: the positions of the tokens in an image, for a vision model.
+        frames: the times of the keys in a waveform, for a model of sound.
         visible: which keys the model's mask lets each query see, ``(num_layers, query_len,
             key_len)``, bool; ``None`` where the mask is not known.
 
@@ -84,6 +85,7 @@ class AttentionRecord:
     parts: Mapping[str, torch.Tensor] = field(default_factory=lambda: MappingProxyType({}))
     grid: PatchGrid | None = None
     visible: torch.Tensor | None = None
+    frames: AudioFrames | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.attentions.shape)
@@ -113,6 +115,8 @@ class AttentionRecord:
                 f"Expected a grid of patches among the {len(self.keys)} key tokens, got "
                 f"{self.grid.rows} × {self.grid.columns} from token {self.grid.first}."
             )
+        if self.frames is not None:
+            _check_frames(self.frames, len(self.keys))
         if self.visible is not None:
             object.__setattr__(self, "visible", _mask(self.visible, (shape[0], *shape[2:])))
         for name, part in self.parts.items():
@@ -397,6 +401,23 @@ def as_record(
             "the text with ix.load(…).capture(text), or give the tokens beside the attention."
         )
     return AttentionRecord.from_tensors(attention, tokens, **options)
+
+
+def _check_frames(frames: AudioFrames, num_keys: int) -> None:
+    """Raise unless frames can be those of the keys.
+
+    Raises:
+        RecordError: there are more of them than keys, or one of their numbers is impossible.
+    """
+    if not 0 < frames.count <= num_keys:
+        raise RecordError(
+            f"Expected frames of a sound among the {num_keys} key tokens, got {frames.count}."
+        )
+    if min(frames.step, frames.sampling_rate, frames.samples) < 1:
+        raise RecordError(
+            f"Expected a step, a sampling rate and a number of samples from 1, got {frames.step}, "
+            f"{frames.sampling_rate} and {frames.samples}."
+        )
 
 
 def _check_part(name: str, part: torch.Tensor, shape: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from operator import index
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from introspect.errors import CallError, SelectionError
+from introspect.text import decimal
 
 _NAME = re.compile(r"[Ll](?P<layer>\d{1,4})(?:[Hh](?P<head>\d{1,4}))?")
 
@@ -219,3 +221,63 @@ class PatchGrid:
     def index(self, row: int, column: int) -> int:
         """Return the index of a patch among the tokens."""
         return self.first + row * self.columns + column
+
+
+@dataclass(frozen=True)
+class AudioFrames:
+    """Positions in a waveform of the frames that a model of sound attends to.
+
+    The frames of the sound are the first keys of a record. Those after them, if any, are padding:
+    some models read sound of one length only.
+
+    Args:
+        count: how many frames begin within the sound.
+        step: samples from the beginning of a frame to that of the next.
+        sampling_rate: samples in a second.
+        samples: how many samples the sound has.
+        reach: the samples that the first frame is computed from, half-open; the first may lie
+            before the sound.
+
+    Example:
+        >>> frames = AudioFrames(50, step=320, sampling_rate=16_000, samples=16_000)
+        >>> frames.start(10), frames.at(0.21)
+        (0.2, 10)
+    """
+
+    count: int
+    step: int
+    sampling_rate: int
+    samples: int
+    reach: tuple[int, int] = (0, 0)
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def seconds(self) -> float:
+        """The length of the sound in seconds."""
+        return self.samples / self.sampling_rate
+
+    def start(self, frame: int) -> float:
+        """Return when a frame begins, in seconds; it ends where the next one begins."""
+        return frame * self.step / self.sampling_rate
+
+    def at(self, seconds: float) -> int:
+        """Return the frame of a time, in seconds from the beginning of the sound.
+
+        Raises:
+            SelectionError: the sound has no frame there.
+        """
+        # A time that is written in decimals may be a hair before its frame.
+        frame = math.floor(seconds * self.sampling_rate / self.step + 1e-6)
+        if not 0 <= frame < self.count:
+            end = decimal(self.start(self.count))
+            raise SelectionError(
+                f"Expected a time within the sound, from 0 to {end} s, got {seconds} s."
+            )
+        return frame
+
+    def window(self, frame: int) -> tuple[int, int]:
+        """Return the samples that a frame is computed from, half-open; some may be padding."""
+        first, last = self.reach
+        return first + frame * self.step, last + frame * self.step

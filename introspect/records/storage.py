@@ -14,7 +14,7 @@ import torch
 
 from introspect.errors import RecordError
 from introspect.io import as_typed, from_plain, object_from, regular
-from introspect.records.facts import Certificate, PatchGrid
+from introspect.records.facts import AudioFrames, Certificate, PatchGrid
 from introspect.records.tokens import TokenSequence
 
 _FORMAT = "introspect.attention-record/2"
@@ -39,6 +39,8 @@ def packed(fields: Mapping[str, Any]) -> bytes:
         "notices": fields["notices"],
         "grid": None if fields["grid"] is None else asdict(fields["grid"]),
     }
+    if fields["frames"] is not None:
+        header["frames"] = asdict(fields["frames"])
     tensors = {"attentions": fields["attentions"]}
     if fields["visible"] is not None:
         tensors[_VISIBLE] = fields["visible"]
@@ -114,6 +116,9 @@ def _fields(header: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> dict
         "certificate": from_plain(Certificate, header["certificate"]),
         "notices": as_typed(tuple[str, ...], header["notices"], "notices"),
         "grid": _grid(header.get("grid")),
+        "frames": None
+        if header.get("frames") is None
+        else from_plain(AudioFrames, header["frames"]),
         "parts": {
             name.removeprefix(_PART): part
             for name, part in tensors.items()

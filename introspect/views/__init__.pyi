@@ -1,4 +1,6 @@
 # What the folder hands out, each name loaded on its first use.
+from .audio import AudioView as AudioView
+from .audio import audio_view as audio_view
 from .base import Drawing as Drawing
 from .base import View as View
 from .by_name import ViewName as ViewName

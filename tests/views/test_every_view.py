@@ -35,6 +35,7 @@ from introspect.views import (
     steps_view,
 )
 
+from .audio.helpers import view_of as audio_view_of
 from .causal.helpers import table_of as table_of_effects
 from .image.helpers import view_of as image_view_of
 from .samples import record_of, record_with_parts
@@ -300,6 +301,7 @@ def test_no_list_is_more_than_one_stop_of_the_tab_key(open_page):
         playback_view(record_with_parts([f"word{i}" for i in range(128)], causal=True)),
         coreference_view(record_of(text, heads=16), case),
         image_view_of(),
+        audio_view_of(),
         logit_view(table_of_logits()),
         evolution_view([record_of(seed=seed) for seed in range(3)]),
         causal_view(table_of_effects()),

@@ -42,6 +42,7 @@ from introspect.views.plotly_numbers import (
     writing_of,
 )
 
+from .audio.helpers import view_of as audio_of
 from .causal.helpers import table_of
 from .image.helpers import view_of as image_of
 from .samples import bare_record, record_of, record_with_parts
@@ -74,6 +75,7 @@ VIEWS = {
     "evolution": lambda: evolution_view([record_of(seed=seed) for seed in range(3)]),
     "long evolution": lambda: evolution_view([long_record(), long_record(1)]),
     "image": image_of,
+    "audio": audio_of,
     "coreference": of_case,
     "neuron": lambda: neuron_view(record_with_parts(), token=0),
     "steps": lambda: steps_view(record_with_parts(), token=0),

@@ -224,7 +224,7 @@ function side(name, text) {
 }
 
 /** One text as words; the texts of a pair stand below each other. */
-function textOf(sequence, name, granularity, roles) {
+export function textOf(sequence, name, granularity, roles) {
   const { groups, groupOf } = groupsOf(sequence, granularity);
   const lines = [];
   let text = null;
