@@ -19,6 +19,7 @@ class Row:
         kinds: which kinds of attention.
         parts: ``all``, or why there are not all, or do not fit together.
         scores: what they are made of.
+        text: what is known of the tokens of a text, where a saved folder loads.
         difference: the largest from its own attention.
         misfit: the largest among its parts.
         reason: why there is no more to say, or what else is to be known.
@@ -33,6 +34,7 @@ class Row:
     kinds: str = ""
     parts: str = ""
     scores: str = ""
+    text: str = ""
     difference: float | None = None
     misfit: float | None = None
     reason: str = ""
