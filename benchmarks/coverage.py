@@ -1,6 +1,6 @@
 """How often 95% intervals hold the true value, for accuracies, effects, a choice and a probe.
 
-    python benchmarks/coverage.py [--runs 2000] [--choices 400] [--probes 200]
+    python -m benchmarks.coverage [--parts choices probes] [--runs 2000]
 
 Accuracies of independent answers, and of answers that agree within groups of different sizes (each
 group has an accuracy of its own, from a beta distribution); effects from normal to strongly skewed;
@@ -13,8 +13,7 @@ the probes of its folds really have.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from scipy.stats import norm
@@ -26,12 +25,14 @@ from introspect.statistics import (
     held_out_selection,
 )
 from introspect.studies.coreference import CandidateFeatures, linear_probe
-from introspect.studies.coreference.linear_probe import CaseTable, fitted
+from introspect.studies.coreference.linear_probe import PENALTIES, CaseTable, ProbeResult, fitted
 
 HEADS = 288
-#: Of the linear probe: without a choice of it the simulation is five times as fast.
-_PENALTY = 0.1
+#: Of the linear probe: without a choice of it the simulation is many times as fast.
+_PENALTY = (0.1,)
 Random = np.random.Generator
+#: What is drawn, and how often its interval held the true value.
+Rows = Iterator[tuple[str, float]]
 
 EFFECTS: dict[str, tuple[Callable[[Random, tuple[int, int]], np.ndarray], float]] = {
     "normal": (lambda random, shape: random.normal(size=shape), 0.0),
@@ -65,39 +66,56 @@ PROBES = (
 
 def main() -> None:
     """Print the coverage in each situation."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=2_000)
-    parser.add_argument("--choices", type=int, default=400)
-    parser.add_argument("--probes", type=int, default=200)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--runs", type=int, default=2_000, help="draws in each situation")
     options = parser.parse_args()
-    start = time.perf_counter()
+    for part in options.parts:
+        for what, coverage in PARTS[part](options.runs):
+            print(f"{what:<75} {coverage:6.1%}", flush=True)
+
+
+def of_answers(runs: int) -> Rows:
+    """Yield the coverage of accuracies of answers that have nothing to do with each other."""
     for n in (5, 10, 20, 60, 400):
         for p in (0.5, 0.7, 0.9, 0.97):
-            show(f"{n} independent answers, {p:.0%} right", independent(n, p, 10 * options.runs))
+            yield f"{n} independent answers, {p:.0%} right", independent(n, p, 10 * runs)
+
+
+def of_groups(runs: int) -> Rows:
+    """Yield the coverage of accuracies of answers that agree within groups."""
     for n in (10, 20, 60):
         for p in (0.5, 0.7, 0.9, 0.97):
             for alike in (0.5, 2, 8):
                 what = f"{n} groups of 1–8 answers, {p:.0%} right, concentration {alike}"
-                show(what, grouped(n, p, alike, options.runs))
+                yield what, grouped(n, p, alike, runs)
+
+
+def of_effects(runs: int) -> Rows:
+    """Yield the coverage of mean effects."""
     for n in (10, 20, 60):
         for name in EFFECTS:
-            show(f"{n} effects, {name}", effects(n, name, options.runs))
+            yield f"{n} effects, {name}", effects(n, name, runs)
+
+
+def of_choices(runs: int) -> Rows:
+    """Yield the coverage of the held-out accuracy of a choice of heads."""
     for n, planted, accuracy, correlation in CHOICES:
         what = f"{planted} of {HEADS} heads at {accuracy:.0%}, correlation {correlation}"
-        show(
+        yield (
             f"held-out choice, {n} cases, {what}",
-            choices(n, planted, accuracy, correlation, options.choices),
+            choices(n, planted, accuracy, correlation, runs),
         )
-    for n, features, distance, size in PROBES:
-        what = f"{features} features, {distance} sd, groups of {size}"
-        share = probes(n, features, distance, size, options.probes)
-        show(f"linear probe, {n} cases, {what}", share)
-    print(f"{time.perf_counter() - start:.0f} s")
 
 
-def show(what: str, coverage: float) -> None:
-    """Print one figure."""
-    print(f"{what:<75} {coverage:6.1%}", flush=True)
+def of_probes(runs: int) -> Rows:
+    """Yield the coverage of the held-out accuracy of linear probes."""
+    for penalties, how_often in ((_PENALTY, runs), (PENALTIES, runs // 4)):
+        name = f"linear probe, {len(penalties)} penalties"
+        for row in PROBES:
+            n, features, distance, size = row
+            what = f"{name}, {n} cases, {features} features, {distance} sd, groups of {size}"
+            yield what, probes(*row, penalties, how_often)
 
 
 def independent(n: int, p: float, runs: int) -> float:
@@ -142,13 +160,22 @@ def choices(n: int, planted: int, accuracy: float, correlation: float, runs: int
     return held / runs
 
 
-def probes(n: int, features: int, distance: float, size: int, runs: int) -> float:
+def probes(
+    n: int, features: int, distance: float, size: int, penalties: Sequence[float], runs: int
+) -> float:
     """Return the coverage for linear probes that are trained on other cases."""
-    return float(np.mean([_probe_holds(n, features, distance, size, seed) for seed in range(runs)]))
+    held = 0
+    for seed in range(runs):
+        cases, mean = drawn_cases(n, features, distance, size, seed)
+        found = linear_probe(cases, seed=seed, control=False, penalties=penalties)
+        held += found.ci_low <= true_accuracy(found, cases, mean, seed) <= found.ci_high
+    return held / runs
 
 
-def _probe_holds(n: int, features: int, distance: float, size: int, seed: int) -> bool:
-    """Return whether the interval of one probe holds the accuracy that it really has."""
+def drawn_cases(
+    n: int, features: int, distance: float, size: int, seed: int
+) -> tuple[list[CandidateFeatures], np.ndarray]:
+    """Return cases of two candidates, and the mean of what tells these apart."""
     random = np.random.default_rng([seed, n, features])
     mean = np.where(np.arange(features) < 3, distance, 0.0)
     groups = np.repeat(np.arange(n // size), size)
@@ -163,17 +190,32 @@ def _probe_holds(n: int, features: int, distance: float, size: int, seed: int) -
         )
         for i, (side, one) in enumerate(zip(sides, first, strict=True))
     ]
-    found = linear_probe(cases, seed=seed, control=False, penalties=(_PENALTY,))
+    return cases, mean
+
+
+def true_accuracy(
+    found: ProbeResult, cases: Sequence[CandidateFeatures], mean: np.ndarray, seed: int
+) -> float:
+    """Return the accuracy that the probes of the folds have on all cases that could be drawn."""
     table = CaseTable.of(cases)
     part = fold_of_groups(table.groups, len(found.penalties), seed=seed)[table.groups]
-    labels = np.stack([first, ~first], axis=1)[None]
+    labels = np.array([case.antecedents for case in cases])[None]
     true = 0.0
-    for fold in range(len(found.penalties)):
+    for fold, penalty in enumerate(found.penalties):
         held = part == fold
-        weights = fitted(table.take(~held), labels[:, ~held], np.array([_PENALTY]))[:, 0]
+        weights = fitted(table.take(~held), labels[:, ~held], np.array([penalty]))[:, 0]
         length = np.linalg.norm(weights)
         true += held.mean() * (norm.cdf(weights @ mean / length) if length else 0.5)
-    return bool(found.ci_low <= true <= found.ci_high)
+    return float(true)
+
+
+PARTS = {
+    "answers": of_answers,
+    "groups": of_groups,
+    "effects": of_effects,
+    "choices": of_choices,
+    "probes": of_probes,
+}
 
 
 def _holding(low: np.ndarray, high: np.ndarray, true: float) -> float:

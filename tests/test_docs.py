@@ -55,7 +55,8 @@ INTERNAL = {
     "set_claims single_claims way_of_predicting",
     "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number heads_listed "
     "known_role_claims ordered_relations roles_of",
-    "introspect.studies.lens": "HeadWriting head_writing lens_claims readings_after",
+    "introspect.studies.lens": "HeadWriting OvCircuits copied head_writing lens_claims "
+    "readings_after run_noted",
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.recompute import formulas
+from benchmarks.recompute.atlas import of_atlas
 from benchmarks.recompute.bias import BIAS
 from benchmarks.recompute.causal import CAUSAL
 from benchmarks.recompute.detect import DETECTABLE
@@ -46,10 +47,12 @@ WITHOUT_A_TABLE = {
 
 def recomputed(folder: Folder) -> list[tuple[Row, Numbers | None]]:
     """Return each claim with the numbers that the tables give; ``None`` where they give none."""
-    return [
-        (claim, RECOMPUTE[claim["kind"]](folder, claim) if claim["kind"] in RECOMPUTE else None)
-        for claim in folder.claims
-    ]
+    find = of_atlas if folder.is_atlas else RECOMPUTE.get
+    found = []
+    for claim in folder.claims:
+        compute = find(claim["kind"])
+        found.append((claim, compute(folder, claim) if compute else None))
+    return found
 
 
 def differences(recomputed: Sequence[tuple[Row, Numbers | None]]) -> Iterator[str]:
@@ -92,16 +95,27 @@ def faults(path: Path) -> tuple[list[str], Counter[str], int]:
         Claim(**{k: math.nan if v is None else v for k, v in c.items()}) for c in folder.claims
     ]
     wrong += [f"{one.sentence} | {other.sentence}: {why}" for one, other, why in exclusions(claims)]
-    for file in [page] if page else sorted(folder.path.glob("*.html")):
-        shown = _words(html.unescape(re.sub(r"<[^>]+>", "", file.read_text(encoding="utf-8"))))
-        if page or len(list(folder.path.glob("*.html"))) == 1:
-            wrong += [
-                f"not on the page: {claim.plain}"
-                for claim in dict.fromkeys(claims)
-                if _words(claim.plain) not in shown and not _is_long_list(claim, claims)
-            ]
+    if shown := _shown(folder, page):
+        wrong += [
+            f"not on the page: {claim.plain}"
+            for claim in dict.fromkeys(claims)
+            if _words(claim.plain) not in shown and not _is_long_list(claim, claims)
+        ]
     left = Counter(claim["kind"] for claim, numbers in found if numbers is None)
     return wrong, left, len(folder.claims) - sum(left.values())
+
+
+def _shown(folder: Folder, page: Path | None) -> str:
+    """Return the words of a page, or of the only one in a folder; of an atlas, of all its pages."""
+    pages = [page] if page else sorted(folder.path.glob("*.html"))
+    if folder.is_atlas:
+        pages += sorted(folder.path.glob("heads/*.html"))
+    elif len(pages) > 1:
+        return ""
+    texts = [each.read_text(encoding="utf-8") for each in pages]
+    plain = html.unescape(" ".join(re.sub(r"<[^>]+>", "", text) for text in texts))
+    # What scripts read is JSON.
+    return _words(re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), plain))
 
 
 def _words(text: str) -> str:

@@ -33,6 +33,11 @@ class Folder:
         self.summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
         self.claims: list[Row] = self.summary["claims"]
 
+    @property
+    def is_atlas(self) -> bool:
+        """Whether it is the folder of an atlas, whose kinds of claims are others."""
+        return (self.path / "rules.parquet").exists()
+
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a table by its file name, or ``None``."""
         path = self.path / name

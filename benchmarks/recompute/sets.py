@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.recompute import formulas
 from benchmarks.recompute.folder import FOLDS, HEAD, Folder, Numbers, Row
 from benchmarks.recompute.formulas import INFLATION, flips, studentized, wilson
+from benchmarks.recompute.linear import of_linear
 
 
 def of_choice(folder: Folder, claim: Row) -> Numbers:
@@ -226,21 +227,6 @@ def of_above_chance(folder: Folder, claim: Row) -> Numbers:
     table = folder.table("heads.csv")
     assert table is not None, "no heads.csv"
     return {"estimate": int((table["p_adjusted"] < 0.05).sum())}
-
-
-def of_linear(folder: Folder, claim: Row) -> Numbers:
-    """Read a figure of the linear probe from the summary: no table has its weights."""
-    given = folder.summary["linear_probe"]
-    name = claim["kind"].partition(": ")[2]
-    names = {
-        "permuted labels": "shuffled_labels", "control task": "control_task",
-        "code": "code_length", "uniform code": "uniform_code",
-    }  # fmt: skip
-    if name in names:
-        return {"estimate": given[names[name]]}
-    if name == "random weights":
-        return {"estimate": float(np.mean(given["random_weights"]))}
-    return {"estimate": given["accuracy"], "low": given["ci_low"], "high": given["ci_high"]}
 
 
 def of_groups(folder: Folder, claim: Row) -> Numbers:

@@ -50,6 +50,7 @@ _states: dict[str, Any] = {}
 # The models that were loaded by somebody, and the folders of atlases that were opened.
 _ready: set[str] = set()
 _open: set[str] = set()
+_offered: str | None = None
 
 
 def is_ready(name: str) -> bool:
@@ -338,6 +339,18 @@ def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation:
 
 
 # An atlas
+
+
+def offer_atlas(folder: str) -> None:
+    """Let the page for an atlas begin with a folder, which the person who starts the app names."""
+    global _offered
+    _offered = folder
+    _open.add(folder)
+
+
+def offered_atlas() -> str | None:
+    """Return the folder that the page for an atlas begins with; none by default."""
+    return _offered
 
 
 def is_open(folder: str) -> bool:

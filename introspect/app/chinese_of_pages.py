@@ -422,6 +422,7 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "share from pronouns to possible antecedents": "代词给可能先行词的份额",
         "share of divisions that choose it": "选中它的划分所占的份额",
         "share over which it copies": "复制所胜过的份额",
+        "share over which it copies by its weights": "按权重复制所胜过的份额",
         "★ chosen on the cases": "★ 由案例选中",
         "{}, chosen on the cases": "{}，由案例选中",
         "What it writes": "写入内容",

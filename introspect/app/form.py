@@ -174,7 +174,13 @@ def typed_name(key: str, label: str) -> str | None:
 
 
 def typed(
-    key: str, label: str, *, is_known: Callable[[str], bool], offer: str, refusal: str
+    key: str,
+    label: str,
+    *,
+    is_known: Callable[[str], bool],
+    offer: str,
+    refusal: str,
+    first: str | None = None,
 ) -> str | None:
     """Draw a field for what this machine is to load; return ``None`` while it is empty.
 
@@ -186,6 +192,7 @@ def typed(
         is_known: whether somebody has loaded something of this name before.
         offer: the words on the button.
         refusal: what is said until it is pressed, with a place for the name.
+        first: what it holds at first.
 
     Raises:
         ModelError: the name is from the address alone.
@@ -195,7 +202,7 @@ def typed(
         names = st.session_state.setdefault(_TYPED, set())
         names.add((key, st.session_state[key].strip()))
 
-    name = str(st.text_input(label, on_change=note, **kept(key)) or "").strip()
+    name = str(st.text_input(label, on_change=note, **kept(key, first)) or "").strip()
     if not name:
         return None
     if (key, name) not in st.session_state.get(_TYPED, ()) and not is_known(name):

@@ -60,25 +60,35 @@ def check_start(host: str, port: int) -> None:
         ) from error
 
 
-def serve(host: str, port: int) -> None:
-    """Serve the app until it is stopped."""
+def serve(host: str, port: int, atlas: str | None = None) -> None:
+    """Serve the app until it is stopped.
+
+    Args:
+        host: the address to listen at.
+        port: its port.
+        atlas: the folder that the page for an atlas begins with.
+    """
     from streamlit import net_util
     from streamlit.web.cli import main
 
+    if atlas is not None:
+        from introspect.app.cached import offer_atlas
+
+        offer_atlas(atlas)
     # To refuse a page from elsewhere, Streamlit compares its name with the outer address of this
     # machine, which it asks a server on the internet for. The app makes no such request.
     net_util.get_external_ip = lambda: None
     main(["run", str(SCRIPT), *server_options(host, port)], standalone_mode=False)
 
 
-def address_of(host: str, port: int) -> str:
+def address_of(host: str, port: int, page: str = "") -> str:
     """Return the address to type into a browser.
 
     Example:
-        >>> address_of("127.0.0.1", 8501), address_of("::1", 8501)
-        ('http://127.0.0.1:8501', 'http://[::1]:8501')
+        >>> address_of("127.0.0.1", 8501), address_of("::1", 8501, "atlas")
+        ('http://127.0.0.1:8501', 'http://[::1]:8501/atlas')
     """
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{page and f'/{page}'}"
 
 
 def server_options(host: str, port: int) -> list[str]:

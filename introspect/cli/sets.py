@@ -294,11 +294,15 @@ def app(
         str, typer.Option(help="The address to listen at; by default this machine alone.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Its port.", min=1, max=65_535)] = 8501,
+    atlas: Annotated[
+        Path | None, typer.Option(help="The folder of an atlas, to begin with its page.")
+    ] = None,
 ) -> None:
     """Serve the app: type a sentence, see its attention (extra app). Ctrl-C ends it."""
     from introspect.app import LOOPBACK, address_of, check_start, serve
 
     check_start(host, port)
+    opened = atlas_in(atlas)
     if host not in LOOPBACK:
         show_notices(
             (
@@ -306,5 +310,5 @@ def app(
                 "leave --host out to keep it to yourself",
             )
         )
-    typer.echo(address_of(host, port))
-    serve(host, port)
+    typer.echo(address_of(host, port, "" if opened is None else "atlas"))
+    serve(host, port, None if opened is None else str(opened.path.resolve()))

@@ -11,6 +11,7 @@ from .capture import stream as stream
 from .captured import Captured as Captured
 from .captured import verify as verify
 from .downstream.projection import Projection as Projection
+from .downstream.projection import held_rows as held_rows
 from .edits.editors import AttentionEditor as AttentionEditor
 from .edits.editors import editor_of as editor_of
 from .edits.edits import EDITABLE as EDITABLE

@@ -287,7 +287,12 @@ def _writes_columns(findings: AtlasFindings) -> dict[str, tuple[str, list[float 
     copies = findings.writes.copies
     if copies.empty:
         return {}
-    return {"copying": ("share over which it copies", _plain(copies["copying"]))}
+    labels = {
+        "copying": "share over which it copies",
+        "by_weights": "share over which it copies by its weights",
+    }
+    known = {name: label for name, label in labels.items() if copies[name].notna().any()}
+    return {name: (label, _plain(copies[name])) for name, label in known.items()}
 
 
 def _rule_name(findings: AtlasFindings, rule: object) -> str:

@@ -115,7 +115,17 @@ class AtlasCases:
             groups=self.scores.num_groups,
             rule="in-sample: among the cases that a choice would be made on",
         )
-        return (claim, *self._of_shares(head, row), *self._of_choice(head, row))
+        best = max(self.baselines.values(), default=math.nan)
+        against = () if math.isnan(best) else (claim.beside("baseline", best),)
+        return (claim, *against, *self._of_shares(head, row), *self._of_choice(head, row))
+
+    @property
+    def baselines(self) -> dict[str, float]:
+        """The accuracy of each baseline on the cases."""
+        table = self.scores.baselines
+        return dict(
+            zip(table["baseline"].astype(str), table["accuracy"].astype(float), strict=True)
+        )
 
     def _baseline(self) -> str:
         table = self.scores.baselines
@@ -123,6 +133,12 @@ class AtlasCases:
             return ""
         best = table.loc[table["accuracy"].idxmax()]
         return f"; {baseline_name(str(best['baseline']))}: {percent(best['accuracy'])}"
+
+    @property
+    def held_out(self) -> list[float]:
+        """The accuracy of the held-out choice and the ends of its interval; empty without one."""
+        choice = self.scores.choice
+        return [] if choice is None else [choice.accuracy, choice.ci_low, choice.ci_high]
 
     def _of_shares(self, head: Head, row: Any) -> tuple[Claim, ...]:
         if math.isnan(row.antecedent_share):
@@ -197,6 +213,7 @@ class AtlasCases:
             low=float(row.part_ci_low),
             high=float(row.part_ci_high),
             n=n,
+            groups=int(row.num_groups),
             rule="an interval above even attention, in the half of the texts that checks",
         )
         return (

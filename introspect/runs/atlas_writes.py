@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,10 @@ from transformers import PreTrainedModel
 
 from introspect.errors import CaptureError
 from introspect.models import Model
+from introspect.records import TokenSequence
 from introspect.reporting import AtlasWrites
-from introspect.statistics import share_intervals
+from introspect.runs.atlas_copying import copying_by_weights
+from introspect.statistics import effect_test, share_intervals
 from introspect.studies.analyzer import Floats, ratio
 from introspect.studies.atlas import AtlasSums
 from introspect.studies.lens import HeadWriting, head_writing
@@ -25,6 +27,8 @@ NUM_TEXTS, NUM_ROWS = 64, 20
 TOKENS_ASKED = 32
 #: The entries that are listed of each head.
 TOP = 10
+#: The share that a head copies over by chance.
+CHANCE = 0.5
 
 
 def without_unembedding(model: Model) -> Model:
@@ -36,24 +40,47 @@ def without_unembedding(model: Model) -> Model:
     return model if base is module else replace(model, module=base)
 
 
-def writes_of(model: Model, sums: AtlasSums, label: Callable[[int], str]) -> AtlasWrites:
-    """Return what heads write on texts of the sample.
+def writes_of(
+    model: Model,
+    sums: AtlasSums,
+    label: Callable[[int], str],
+    tokens: Mapping[int, TokenSequence],
+) -> AtlasWrites:
+    """Return what heads write on texts of the sample, and whether they copy by their weights.
 
     Args:
         model: the model; without an unembedding nothing is returned.
         sums: what was collected on the corpus.
         label: returns the vocabulary entry with an id.
+        tokens: the tokens of the texts of the sample, by number.
     """
     if not model.has_unembedding or model.is_encoder_decoder or not sums.kept.sample:
         return AtlasWrites()
     numbers = sorted(sums.kept.sample)[:NUM_TEXTS]
-    totals = _Totals(sums, numbers)
+    totals, why_not = _Totals(sums, numbers), ""
     try:
         for place, number in enumerate(numbers):
             totals.add(place, head_writing(model, sums.kept.texts[number].text))
-        return AtlasWrites(totals.entries(label), totals.copies())
     except CaptureError as error:
-        return AtlasWrites(why_not=str(error))
+        totals, why_not = _Totals(sums, numbers), str(error)
+    by_weights = copying_by_weights(model, sums, {number: tokens[number] for number in numbers})
+    return AtlasWrites(
+        totals.entries(label),
+        _together(totals.copies(), by_weights.table),
+        why_not,
+        by_weights.read_by,
+        by_weights.why_not,
+    )
+
+
+def _together(copies: pd.DataFrame, by_weights: pd.DataFrame) -> pd.DataFrame:
+    """Return both measures of copying side by side, as one family of tests."""
+    found = pd.concat([copies, by_weights], axis=1)[list(AtlasWrites().copies.columns)]
+    tested = found[["p_adjusted", "by_weights_p_adjusted"]]
+    if not found[["copying", "by_weights"]].notna().any(axis=None):
+        return AtlasWrites().copies
+    number = int(tested.notna().any().sum())
+    return found.assign(**{name: (tested[name] * number).clip(upper=1) for name in tested})
 
 
 class _Totals:
@@ -153,11 +180,18 @@ class _Totals:
         return pd.DataFrame(rows, columns=list(AtlasWrites().entries.columns))
 
     def copies(self) -> pd.DataFrame:
-        """Return how far each head copies."""
+        """Return how far each head copies in these texts."""
         size = self._less.shape[1] * self._less.shape[2]
         less, asked = (each.reshape(-1, size) for each in (self._less, self._asked))
         low, high = share_intervals(less, asked)
-        counts = self._is_used.sum(0).ravel()
+        has_any = asked.any(1)
+        beyond = ratio(less, asked)[has_any] - CHANCE
+        known = asked.any(0)
+        p_adjusted = np.full(size, np.nan)
+        if known.any():
+            test = effect_test(beyond[:, known], range(int(has_any.sum())))
+            p_adjusted[known] = test.p_adjusted
+        counts = self._is_used.sum(0).ravel() if self._states is not None else np.zeros(size, int)
         means: list[Floats] = [
             ratio(each.ravel(), counts) for each in (self._to_key, self._to_others)
         ]
@@ -168,10 +202,11 @@ class _Totals:
                 "copying": ratio(less.sum(0), asked.sum(0)),
                 "copying_ci_low": low,
                 "copying_ci_high": high,
+                "p_adjusted": p_adjusted,
                 "to_key": means[0],
                 "to_others": means[1],
                 "n_tokens": asked.sum(0).astype(np.int64),
                 "n_rows": counts,
                 "n_texts": (asked > 0).sum(0),
             }
-        )[list(AtlasWrites().copies.columns)]
+        )

@@ -321,7 +321,7 @@ def _findings(
     label = worker.model.tokenizer.convert_ids_to_tokens
     with one_thread():
         tables = AtlasTables.of(sums, texts, label, _with_vectors(worker, sums))
-        writes = writes_of(beside.model, sums, label)
+        writes = writes_of(beside.model, sums, label, texts)
     record = worker.model.capture(run.sample, certify=True)
     return AtlasFindings(
         name=run.name,
@@ -345,6 +345,8 @@ def _of_cases(cases: AtlasCases) -> dict[str, Any]:
         "name": cases.name,
         "finding": cases.choice[0].plain,
         "chosen": [str(head) for head in cases.chosen],
+        "baselines": cases.baselines,
+        "held_out": cases.held_out,
         "n": int(cases.scores.heads["n"].max()),
         "rejected": cases.num_rejected,
     }

@@ -39,6 +39,7 @@ EXCLUDED: dict[str, tuple[str, ...]] = {
     "no-stereotype": ("stereotype",),
     "no-differs": ("differs",),
     "no-groups": ("groups",),
+    "no-described": ("described", "describes"),
     "no-detectable": ("detectable",),
     "stereotype": ("detectable: stereotype", "no-detectable: stereotype"),
     "no-detectable: stereotype": ("detectable: stereotype",),
@@ -52,6 +53,9 @@ EXCLUDED_OF_A_HEAD: dict[str, tuple[str, ...]] = {
     "supports": ("opposes", "depends"),
     "opposes": ("depends",),
     "no-attends": ("attends",),
+    "no-describes": ("describes",),
+    "no-refers": ("refers",),
+    "no-prefers": ("prefers",),
     "everywhere": ("points",),
     "points-instead": ("points",),
 }

@@ -31,6 +31,20 @@ def test_a_typed_folder_is_opened_at_its_index(app, atlas):
     assert 'data-view="atlas"' in shown and atlas.finding in shown
 
 
+def test_the_folder_that_the_app_was_started_with_is_open_at_once(app, atlas, monkeypatch):
+    from introspect.app import cached
+
+    monkeypatch.setattr(cached, "_open", set())
+    monkeypatch.setattr(cached, "_offered", None)
+    cached.offer_atlas(str(atlas.path))
+    page = app("atlas.py")
+    assert errors(page) == [] and page.text_input(key="atlas").value == str(atlas.path)
+    assert atlas.finding in frames(page)[0]
+    # Another is typed over it, and an address may still name one of its own.
+    page.text_input(key="atlas").set_value("").run()
+    assert "introspect atlas" in page.info[0].value
+
+
 def test_a_head_has_its_card_or_its_sentence(app, atlas):
     page = opened(app, atlas)
     page.segmented_control(key="part").set_value("head").run()

@@ -59,7 +59,7 @@ def test_the_command_line_says_what_is_wrong_and_exits_with_2(monkeypatch, capsy
 
 
 def test_an_open_address_is_warned_of(installed, monkeypatch, capsys):
-    monkeypatch.setattr("introspect.app.server.serve", lambda host, port: None)
+    monkeypatch.setattr("introspect.app.serve", lambda *given: None)
     monkeypatch.setattr(
         sys, "argv", ["introspect", "app", "--host", "0.0.0.0", "--port", str(free_port())]
     )
@@ -112,3 +112,26 @@ def test_an_upload_without_the_pages_own_mark_is_refused(served):
     connection.request("PUT", "/_stcore/upload_file/session/file", body=b"x")
     assert connection.getresponse().status == 403
     connection.close()
+
+
+def test_an_atlas_is_named_by_its_page_and_refused_if_it_is_none(
+    installed, monkeypatch, capsys, tmp_path
+):
+    served: list[object] = []
+    monkeypatch.setattr("introspect.app.serve", lambda *given: served.append(given))
+    for folder in (tmp_path, tmp_path / "none"):
+        given = ["introspect", "app", "--port", str(free_port()), "--atlas", str(folder)]
+        monkeypatch.setattr(sys, "argv", given)
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        assert stopped.value.code == 2 and printed.out == "" and served == []
+        assert "Expected the folder of an atlas" in printed.err and printed.err.count("\n") == 1
+    (tmp_path / "run.json").write_text('{"plan": {"kind": "atlas"}}')
+    (tmp_path / "summary.json").write_text("{}")
+    monkeypatch.setattr(sys, "argv", [*given[:-1], str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    printed = capsys.readouterr()
+    assert printed.out.endswith("/atlas\n") and len(served) == 1
+    assert served[0][2] == str(tmp_path.resolve())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -34,6 +35,12 @@ def test_induction_heads_copy_and_previous_token_heads_do_not(made):
     kinds = {c["subject"]: c["kind"] for c in made.summary["claims"] if c["kind"] == "copies"}
     assert set(kinds) == {"L1H0", "L1H1", "L1H2", "L1H3"}
     assert made.head("L1H1").copying["copying"].item() == table.loc[(1, 1), "copying"]
+    # The same by weights, and both in one family of tests.
+    assert (table.loc[1, "by_weights"] > 0.95).all() and (table.loc[1, "first"] > 0.9).all()
+    assert (table.loc[0, "by_weights"] < 0.5).all() and (table.loc[0, "first"] < 0.1).all()
+    assert "By its weights, *L1H1* copies what it reads" in page
+    tested = table[["p_adjusted", "by_weights_p_adjusted"]]
+    assert (tested.loc[1] < 0.001).all(axis=None) and tested.loc[(0, 1)].min() > 0.05
 
 
 def test_what_it_adds_is_its_direct_logit_attribution(made):
@@ -74,7 +81,34 @@ def test_models_that_do_not_write_say_nothing_and_others_say_why(tmp_path):
     texts = ["the cat saw the dog because it was tired ."] * 2
     refused = ix.atlas("pronoun", texts, tmp_path / "bert", **CALL)
     assert refused.writes.empty
-    assert "What heads write is not shown." in (refused.path / "index.html").read_text()
+    index = (refused.path / "index.html").read_text()
+    assert "What heads write is not shown." in index
+    # Its weights are read all the same, by the embeddings.
+    assert "the product with each embedding is taken" in index
+    assert refused.copying["copying"].isna().all() and refused.copying["by_weights"].notna().all()
+    page = (refused.path / "heads" / "L0H0.html").read_text()
+    assert "By its weights, *L0H0* does not copy what it reads" in page
+
+
+def test_a_verdict_on_copying_is_family_wise_and_unsure_on_few_texts():
+    from introspect.records import Head
+    from introspect.reporting.atlas_writes import COPY_COLUMNS, AtlasWrites
+
+    def kinds(share, low, high, p):
+        known = {
+            "layer": 0, "head": 0, "copying": share, "copying_ci_low": low, "copying_ci_high": high,
+            "p_adjusted": p, "n_tokens": 9, "n_rows": 0, "n_texts": 3, "n_entries": 0,
+        }  # fmt: skip
+        row = {**dict.fromkeys(COPY_COLUMNS, np.nan), **known}
+        claims = AtlasWrites(copies=pd.DataFrame([row])).claims(Head(0, 0))
+        return [claim.kind for claim in claims]
+
+    assert kinds(0.9, 0.8, 0.95, 0.01) == ["copies"]
+    assert kinds(0.1, 0.05, 0.2, 0.01) == ["writes against"]
+    assert kinds(0.6, 0.55, 0.65, 0.01) == ["no-copies"]
+    assert kinds(0.9, 0.8, 0.95, 0.2) == ["unsure whether it copies"]
+    assert kinds(0.6, np.nan, np.nan, np.nan) == ["unsure whether it copies"]
+    assert kinds(np.nan, np.nan, np.nan, np.nan) == []
 
 
 def test_the_corpus_is_read_without_the_unembedding():

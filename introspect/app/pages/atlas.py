@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from introspect.app.cached import atlas_in, is_open
+from introspect.app.cached import atlas_in, is_open, offered_atlas
 from introspect.app.chinese import word
 from introspect.app.display import embed_report, offer_table, plain, say, show_page
 from introspect.app.form import kept, typed
@@ -33,6 +33,7 @@ def draw() -> None:
             offer=say("Open this folder"),
             refusal="The folder {name!r} is named by the address alone and is not opened. Press "
             "“Open this folder” if you trust it, or type another.",
+            first=offered_atlas(),
         )
     if folder is None:
         st.info(say("Type the folder of an atlas. To make one: `introspect atlas FILE --out DIR`."))

@@ -321,6 +321,27 @@ def _maps_of(seen: SeenLayer, heads: int) -> Iterator[Projection]:
         yield Projection(seen.layer, heads, rows, bias, is_coarse(seen.layer))
 
 
+def held_rows(layer: nn.Module, given: torch.Tensor, result: torch.Tensor) -> torch.Tensor | None:
+    """Return what a module makes of each number of its input, if a linear map is all that it does.
+
+    Args:
+        layer: the module.
+        given: its input in a run, ``(..., size)``.
+        result: its output in that run, ``(..., width)``.
+
+    Returns:
+        ``(size, width)``; ``None`` if the map, with its bias, does not give that output.
+    """
+    for found in _maps_of(SeenLayer(layer, given, result), 1):
+        made = given.to(found.rows.dtype) @ found.rows
+        made = made if found.bias is None else made + found.bias
+        numbers = torch.bfloat16 if found.is_coarse else result.dtype
+        allowed = same_output(numbers) * result.abs().max().clamp(min=1)
+        if bool((made - result).abs().max() <= allowed):
+            return found.rows
+    return None
+
+
 def _difference(
     projection: Projection, seen: SeenLayer, attentions: torch.Tensor, values: torch.Tensor
 ) -> tuple[float, bool]:

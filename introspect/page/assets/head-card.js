@@ -23,7 +23,7 @@ export function mountHeadCardView(section, style) {
     ...(style.coreference.length ? titled("Coreference", sentences(style.coreference)) : []),
     ...titled("Rules", rulesTable(style)),
     ...titled("Jobs", jobs(style.modes)),
-    ...(style.writes.entries.length ? titled("What it writes", writes(style.writes)) : []),
+    ...(style.writes.sentences.length ? titled("What it writes", writes(style.writes)) : []),
     ...titled("Distributions over all rows", distributions(style.distributions)),
     ...titled("Vocabulary entries", tokensTable(style.tokens)),
     ...(style.map ? titled("Queries and keys", queryKeyMap(style.map)) : []),
@@ -57,6 +57,7 @@ function writes({ sentences: texts, entries }) {
     element("li", {}, [element("bdi", { class: "written-token" }, token), ` ${signed(logit)}`]),
   );
   const root = sentences(texts);
+  // Of models whose heads do not add to a state there is only what their weights say.
   if (items.length > 0) {
     root.append(
       element("p", { class: "note" }, "Entries that it adds most to, in logits:"),

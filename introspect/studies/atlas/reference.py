@@ -109,7 +109,7 @@ def reference_rule(cases: Iterable[CorefCase]) -> Rule:
 
 
 REFERENCE_COLUMNS = (
-    "layer", "head", "n_pronoun_rows", "pronoun_rows", "coverage", "coverage_ci_low",
+    "layer", "head", "n_pronoun_rows", "num_groups", "pronoun_rows", "coverage", "coverage_ci_low",
     "coverage_ci_high", "coverage_even", "coverage_mean_of_heads", "part", "part_ci_low",
     "part_ci_high", "part_even", "part_mean_of_heads",
 )  # fmt: skip
@@ -119,9 +119,10 @@ def reference_table(sums: AtlasSums) -> pd.DataFrame:
     """Return what each head gives from pronouns to possible antecedents, on the checking half.
 
     ``pronoun_rows`` is the share of its rows that start at a pronoun with a possible antecedent
-    before it and another choice; ``coverage`` is the share of their weight outside special tokens
-    that goes there; ``part`` is that weight as a share of all that the head gives outside special
-    tokens. Beside each are the 95% interval by blocks of texts, even attention of the same weight,
+    before it and another choice, ``num_groups`` the blocks of texts that have one; ``coverage`` is
+    the share of their weight outside special tokens that goes there; ``part`` is that weight as a
+    share of all that the head gives outside special tokens. Beside each are the 95% interval by
+    blocks of texts, even attention of the same weight,
     and the mean of all heads.
 
     Args:
@@ -141,6 +142,7 @@ def reference_table(sums: AtlasSums) -> pd.DataFrame:
         "layer": np.repeat(sums.layers, sums.num_heads),
         "head": np.tile(np.arange(sums.num_heads), len(sums.layers)),
         "n_pronoun_rows": n[:, rule],
+        "num_groups": np.count_nonzero(weight > 0, axis=0),
         "pronoun_rows": ratio(n[:, rule], n.max(-1)),
     }
     for name, whole in (("coverage", weight), ("part", total)):

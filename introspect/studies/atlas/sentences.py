@@ -62,7 +62,7 @@ class HeadSentences:
         checking = self.found.checking
         at = place, head, rule
         claim = Claim(
-            kind="follows" if is_named else "no-follows",
+            kind="describes" if is_named else "no-describes",
             subject=name,
             sentence=sentence,
             estimate=float(checking.coverage[at]),
@@ -77,7 +77,11 @@ class HeadSentences:
         return (
             claim,
             claim.beside("even attention", float(checking.even[at])),
-            claim.beside("all heads", self.found.mean_of_heads(rule), subject="all heads"),
+            claim.beside(
+                "all heads",
+                self.found.mean_of_heads(rule),
+                subject=f"all heads, {self.found.names[rule]}",
+            ),
             *([claim.beside("special tokens", special)] if special >= TOLD_SPECIAL else []),
             *(self._unsteady_beside(claim, place, head) if _ONE_HALF in sentence else ()),
             *(self._rest_beside(claim, place, head) if f"{_NO_REST}:" in sentence else ()),
@@ -97,7 +101,7 @@ class HeadSentences:
                 "give more texts that differ"
             )
         return Claim(
-            kind="no-follows",
+            kind="no-describes",
             subject=name,
             sentence=f"Nothing can be said of *{name}*: {why}.",
             n=self.sums.num_texts,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from introspect.data import case_from_json
 from introspect.errors import InputError
@@ -160,7 +161,7 @@ def fit_conditional_logit(
     Returns:
         ``(num_features, num_problems)``.
     """
-    with threadpool_limits(1):
+    with _pools().limit(limits=1):
         rows = features.reshape(-1, features.shape[2])
         left, sizes, right = np.linalg.svd(rows, full_matrices=False)
     bounds = (sizes**2 / (2 * len(features)))[:, None] + penalties
@@ -185,6 +186,15 @@ def fit_conditional_logit(
     return np.asarray(right.T @ (point * stretch))
 
 
+@cache
+def _pools() -> ThreadpoolController:
+    """Find the libraries whose threads are limited, once: that takes as long as a small fit."""
+    # Imported first, since a library that is loaded later would not be found.
+    import scipy.optimize  # noqa: F401
+
+    return ThreadpoolController()
+
+
 def _minimum(objective: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
     """Minimize a convex function with the given gradient."""
     # Imported here because scipy takes longer to load than the rest of this module.
@@ -193,7 +203,7 @@ def _minimum(objective: Callable[[Floats], tuple[float, Floats]], start: Floats)
     options = {"maxiter": _MOST_STEPS, "maxcor": 20, "gtol": _FLAT, "ftol": 0.0}
     # With thousands of small products, threads would wait for each other most of the time, and the
     # sums would depend on the number of threads.
-    with threadpool_limits(1):
+    with _pools().limit(limits=1):
         found: Floats = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     return found
 
@@ -437,6 +447,8 @@ def _chosen_penalties(
     cases: CaseTable, labels: npt.NDArray[np.bool_], grid: Floats, folds: int, seed: int
 ) -> Floats:
     """Choose the penalty with the lowest cross-entropy on held-out groups, for each labeling."""
+    if len(grid) == 1:
+        return np.repeat(grid, len(labels))
     folds = min(folds, int(cases.groups.max()) + 1)
     part = fold_of_groups(cases.groups, folds, seed=seed)[cases.groups]
     tried = np.repeat(labels, len(grid), axis=0)

@@ -407,17 +407,9 @@ def _through_norm(
     """
     new_heads: dict[str, torch.Tensor] = {}
     new_biases: dict[str, torch.Tensor] = {}
-    inside = set(run.layers[number].module.modules())
     for kind, each in heads.items():
         total = each.sum(0) + biases.get(kind, 0.0)
-        norm = next(
-            (
-                state
-                for state in run.states
-                if state.module in inside and _is_norm(state.module) and _reads(state, total)
-            ),
-            None,
-        )
+        norm = norm_of_heads(run, number, total)
         linear = None if norm is None else _linear_norm(norm, total)
         if linear is None:
             return None
@@ -427,6 +419,19 @@ def _through_norm(
         if kind in biases or bool(shift.any()):
             new_biases[kind] = own + shift.expand_as(total)
     return new_heads, new_biases
+
+
+def norm_of_heads(run: Run, number: int, total: torch.Tensor) -> State | None:
+    """Return the norm of a layer that is given the sum of what heads bring, if there is one.
+
+    Args:
+        run: the run.
+        number: the number of the layer.
+        total: the sum, with the projection's bias, ``(length, size)``.
+    """
+    inside = set(run.layers[number].module.modules())
+    norms = (each for each in run.states if each.module in inside and _is_norm(each.module))
+    return next((norm for norm in norms if _reads(norm, total)), None)
 
 
 def _reads(norm: State, total: torch.Tensor) -> bool:

@@ -140,7 +140,7 @@ def test_special_tokens_come_first_where_they_get_much():
     covered = rules[rules["rule"] == name]["coverage"].item()
     assert f"{100 * covered:.0f}" == found[2]
     kinds = [claim.kind for claim in HeadSentences(sums, tables.found).claims(0, 0)]
-    assert kinds[-1] == f"follows: rest: {name}"
+    assert kinds[-1] == f"describes: rest: {name}"
 
 
 @pytest.mark.parametrize("planted_rule", ["special", ""])
