@@ -37,7 +37,7 @@ def text_of(name: str) -> str:
 
 def _text_of(name: str, folder: Path) -> str:
     tokenizer = tokenizer_of(name, folder / "vocabulary")
-    module = _wide(name)
+    module: Any = _wide(name)
     module.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     model = ix.load(str(folder / "model"))
@@ -61,7 +61,7 @@ def tokenizer_of(name: str, folder: Path) -> Any:
         scores = [0.0 if entry == "<unk>" else -1.0 for entry in entries]
         return transformers.PegasusTokenizer(vocab=list(zip(entries, scores, strict=True)))
     empty = getattr(transformers, own)(**_OPTIONS.get(own, {}))
-    return empty.train_new_from_iterator(CORPUS, vocab_size=VOCABULARY // 2, show_progress=False)
+    return empty.train_new_from_iterator(CORPUS, vocab_size=259, show_progress=False)
 
 
 def _wide(name: str) -> torch.nn.Module:
@@ -69,9 +69,11 @@ def _wide(name: str) -> torch.nn.Module:
     first: Exception | None = None
     for config in small_configs(name):
         wide = copy.deepcopy(config)
-        for key in ("vocab_size", "src_vocab_size", "tgt_vocab_size", "decoder_vocab_size"):
-            if isinstance(getattr(wide, key, None), int):
-                setattr(wide, key, VOCABULARY)
+        sides = [getattr(wide, side, None) for side in ("encoder", "decoder")]
+        for part in (wide, *sides):
+            for key in ("vocab_size", "src_vocab_size", "tgt_vocab_size", "decoder_vocab_size"):
+                if isinstance(getattr(part, key, None), int):
+                    setattr(part, key, VOCABULARY)
         try:
             return module_of(wide)
         except Exception as error:
