@@ -88,6 +88,7 @@ lint-style:
 	@$(BOOTSTRAP) offline,dev
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python tools/words.py
 
 lint-types:
 	@$(BOOTSTRAP) offline,dev

@@ -102,7 +102,7 @@ def compare(
 
 
 def seconds(act: Callable[[], None]) -> float:
-    """How long it keeps the processor, which is all of it for one thread."""
+    """Return how long it keeps the processor, which is all of it for one thread."""
     start = time.process_time()
     act()
     return time.process_time() - start

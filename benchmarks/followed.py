@@ -53,7 +53,7 @@ MEASURE = """([selector, value]) => new Promise((done) => {
 
 
 def acts(run: int) -> dict[str, list[tuple[str, str | None]]]:
-    """What is chosen, by name: clicks and values; the last one of each is measured."""
+    """Return what is chosen, by name: clicks and values; the last one of each is measured."""
     word = 4 + 3 * run
     return {
         "layer": [(_STRIP.format(run % 12, 0), None)],

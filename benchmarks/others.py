@@ -146,7 +146,7 @@ def any_tokenizer(folder: str) -> tf.PreTrainedTokenizerBase:
 
 
 def own_attention(bare: torch.nn.Module, ids: torch.Tensor) -> Layers:
-    """What the model returns by itself under eager attention."""
+    """Return what the model returns by itself under eager attention."""
     eager = copy.deepcopy(bare)
     eager.set_attn_implementation("eager")
     with torch.no_grad():
@@ -188,7 +188,7 @@ def print_shares(seconds: list[list[float]], names: list[str]) -> None:
 
 
 def print_versions() -> None:
-    """What was compared, and on how many threads."""
+    """Return what was compared, and on how many threads."""
     packages = ("torch", "transformers", "transformer-lens", "nnsight")
     found = [f"{name} {version(name)}" for name in packages if installed(name)]
     print(f"{', '.join(found)}; {torch.get_num_threads()} threads of {os.cpu_count()} CPUs")
@@ -199,7 +199,7 @@ def print_versions() -> None:
 
 
 def installed(name: str) -> bool:
-    """Whether a package is there."""
+    """Return whether a package is there."""
     try:
         version(name)
     except PackageNotFoundError:

@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def is_found(seed: int, options: argparse.Namespace) -> bool:
-    """Whether a planted head is significant in the family and chosen in every fold."""
+    """Return whether a planted head is significant in the family and chosen in every fold."""
     random = np.random.default_rng(seed)
     credits = coin_flips(random, options.cases)
     planted = int(random.integers(HEADS))
@@ -59,7 +59,7 @@ def is_found(seed: int, options: argparse.Namespace) -> bool:
 
 
 def is_claim(seed: int, options: argparse.Namespace) -> bool:
-    """Whether any head is called significant where none is better than chance."""
+    """Return whether any head is called significant where none is better than chance."""
     credits = coin_flips(np.random.default_rng(seed + 1_000_000), options.cases)
     labelings = np.stack([credits, 1 - credits])
     test = permutation_test(labelings, groups(options), permutations=options.permutations)

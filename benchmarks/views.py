@@ -521,7 +521,7 @@ def ratio(found: dict[str, Results], column: str) -> str:
 
 
 def goal(goals: dict[str, float], column: str) -> str:
-    """What to stay under."""
+    """Return what to stay under."""
     return "< " + COLUMNS[column][1].format(goals[column]) if column in goals else "–"
 
 

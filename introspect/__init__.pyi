@@ -32,6 +32,7 @@ from .records import norms as norms
 from .records import relevance as relevance
 from .records import residual_norms as residual_norms
 from .records import rollout as rollout
+from .records import token_times as token_times
 from .reporting import Report as Report
 from .reporting import causal_report as causal_report
 from .reporting import head_report as head_report

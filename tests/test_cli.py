@@ -212,6 +212,16 @@ def test_doctor_shows_versions(introspect):
     assert "torch" in outcome.out and "Devices" in outcome.out
 
 
+def test_doctor_hands_programs_one_object(introspect):
+    outcome = introspect("doctor", "--model", "induction", "--json")
+    told = json.loads(outcome.out)
+    assert outcome.code == 0 and told["environment"]["introspect-transformers"] is not None
+    assert told["model"]["name"] == "induction"
+    attention = told["model"]["attention"]["self"]
+    assert attention["Self attention"].startswith("2 layers × 4 heads")
+    assert attention["queries"].startswith("2 × 4")
+
+
 def test_doctor_certifies_a_model(introspect):
     outcome = introspect("doctor", "--model", "minilm")
     assert outcome.code == 0

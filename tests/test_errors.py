@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 import re
 
@@ -66,6 +67,20 @@ def test_errors_are_also_what_python_would_have_raised(name, builtin):
 
 def test_a_missing_extra_says_how_to_install_it():
     error = errors.MissingExtraError("ray", "ray", "Running on several machines")
-    assert 'pip install "introspect-transformers[ray]"' in str(error)
+    assert 'pip install "ray>=' in str(error)
     assert "'ray'" in str(error)
     assert (error.package, error.extra) == ("ray", "ray")
+
+
+def test_the_command_for_an_extra_names_packages_that_pip_finds(monkeypatch):
+    lines = [
+        "torch>=2.6",
+        "peft>=0.21; extra == 'wrappers'",
+        'bits>=0.50; sys_platform != "darwin" and extra == "wrappers"',
+        "ray>=2.60; extra == 'ray'",
+    ]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: lines)
+    command = 'pip install "peft>=0.21" "bits>=0.50"'
+    assert errors.install_command("wrappers", "peft") == command
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: None)
+    assert errors.install_command("ray", "ray") == 'pip install "ray"'

@@ -80,6 +80,18 @@ def test_pages_name_the_wheel_without_a_version(page):
     assert set(wheels) == {"<version>"}
 
 
+def test_the_dockerfile_copies_what_there_is_and_installs_extras_that_there_are():
+    dockerfile = text_of("Dockerfile")
+    copied = re.findall(r"^COPY (.+) \S+$", dockerfile, re.MULTILINE)
+    assert all((ROOT / name).exists() for line in copied for name in line.split())
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+    (extras,) = re.findall(r'"\.\[([\w,]+)\]"', dockerfile)
+    assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    (model,) = project["optional-dependencies"]["offline"]
+    assert f"--no-deps {model}" in dockerfile
+    assert all(f"--no-deps {model}" in text_of(page) for page in ("README.md", "README.zh-CN.md"))
+
+
 # --- what others meet ------------------------------------------------------------------------
 
 

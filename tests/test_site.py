@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -118,6 +119,47 @@ def test_no_page_asks_for_anything_outside(site):
         text = page.read_text(encoding="utf-8")
         for mark in ('src="http', 'src="//', "fonts.g", 'rel="stylesheet" href="http'):
             assert mark not in text, f"{page.name}: {mark}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["conllu", "csv", "excel", "colab", "ablate"])
+def test_the_search_finds_a_word_also_within_a_name(site, word):
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    separator = re.compile(index["config"]["separator"])
+    found = {
+        entry["location"].partition("#")[0]
+        for entry in index["docs"]
+        if word in separator.split(f"{entry['title']} {entry['text']}".lower())
+    }
+    assert any(place.startswith("howto/") for place in found), found
+
+
+@pytest.mark.slow
+def test_the_reference_has_every_method_that_a_user_calls_and_no_inner_one(site):
+    pages = (site / "reference").glob("*.html")
+    names = {
+        name
+        for page in pages
+        for name in re.findall(r'id="(introspect[^"]*)"', page.read_text(encoding="utf-8"))
+    }
+    assert {f"introspect.View.{name}" for name in ("save", "show", "to_svg", "to_html")} <= names
+    assert {"introspect.AttentionRecord.save", "introspect.Report.save"} <= names
+    views = {name for name in names if re.match(r"introspect\.\w*View\.", name)}
+    inner = {name for name in views if re.search(r"\.(small_print|add_instrument|sections)$", name)}
+    assert inner == set()
+
+
+@pytest.mark.slow
+def test_functions_are_shown_as_functions_also_beside_a_module_of_their_name(site):
+    shown = dict[str, str]()
+    heading = re.compile(
+        r'doc-symbol-(\w+)"></code>\s*<span class="doc doc-object-name[^"]*">(introspect[\w.]*)<'
+    )
+    for page in (site / "reference").glob("*.html"):
+        shown |= {name: kind for kind, name in heading.findall(page.read_text(encoding="utf-8"))}
+    assert len(shown) > 200
+    assert {name for name, kind in shown.items() if kind == "module"} == set()
+    assert shown["introspect.score"] == shown["introspect.capture"] == "function"
 
 
 @pytest.mark.slow

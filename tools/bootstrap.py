@@ -37,6 +37,9 @@ _INPUTS = ("pyproject.toml", "constraints.txt")
 _VERSION_FILE = Path("introspect", "__init__.py")
 # Extras with the tools of developers: nobody needs old versions of those.
 _TOOL_EXTRAS = ("dev", "docs", "notebooks")
+# Extras of files alone. The package of the weights requires a library, and that scikit-learn, which
+# only its own loader uses.
+_FILE_EXTRAS = ("offline",)
 _LOWER_BOUND = re.compile(r"(?P<name>[\w.-]+)(?:\[[^\]]*\])? *>= *(?P<version>[\w.]+)")
 _ASK_VERSION = "import importlib.metadata as m; print(m.version({!r}))"
 _ASK_REQUIREMENTS = "import importlib.metadata as m; print(*m.requires({!r}) or [], sep='\\n')"
@@ -110,9 +113,19 @@ def ensure(root: Path, extras: set[str], versions: str = "tested") -> None:
             newest = torch_version(python_of(environment))
             Path(constraints).write_text(f"torch=={newest}\n", encoding="utf-8")
     print(f"bootstrap: installing introspect with {', '.join(sorted(extras)) or 'no extras'} …")
-    project = f"{root}[{','.join(sorted(extras))}]" if extras else str(root)
+    resolved = sorted(extras - {*_FILE_EXTRAS})
+    project = f"{root}[{','.join(resolved)}]" if resolved else str(root)
     pip(environment, "install", "--editable", project, "--constraint", constraints, *upgrade)
+    install_files(environment, extras, root)
     write_stamp(stamp, wanted, extras)
+
+
+def install_files(environment: Path, extras: set[str], root: Path) -> None:
+    """Install the packages of extras that are files alone, without what they require."""
+    known = project_table(root)["optional-dependencies"]
+    packages = [package for extra in sorted(extras & {*_FILE_EXTRAS}) for package in known[extra]]
+    if packages:
+        pip(environment, "install", "--no-deps", *packages)
 
 
 def fingerprint(root: Path, versions: str = "tested") -> str:

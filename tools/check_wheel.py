@@ -1,9 +1,9 @@
-"""Build the source archive and the wheel into dist/, and check the wheel in an empty environment.
+"""Build the source archive and the wheel into dist/, and check both in empty environments.
 
     make wheel
 
-The wheel is installed with the extra ``offline`` into an environment that sees nothing of this
-checkout, and has to write a report there. Of its version, the file's name, the installed metadata,
+Each is installed, with the default model, into an environment that sees nothing of this checkout,
+and has to write a report there. Of its version, the file's name, the installed metadata,
 ``introspect.__version__`` and CITATION.cff have to say the same.
 """
 
@@ -31,15 +31,16 @@ _VERSIONS = (
 
 
 def main() -> int:
-    """Build and check; 0 if the wheel may be given to others."""
+    """Build and check; 0 if both files may be given to others."""
     try:
         wheel = built()
-        with tempfile.TemporaryDirectory() as folder:
-            check(wheel, Path(folder))
+        for given in (wheel, source_of(wheel)):
+            with tempfile.TemporaryDirectory() as folder:
+                check(given, Path(folder))
+            print(f"{given.relative_to(ROOT).as_posix()} is in order")
     except bootstrap.BootstrapError as error:
         print(f"check_wheel: error: {error}", file=sys.stderr)
         return 1
-    print(f"{wheel.relative_to(ROOT).as_posix()} is in order")
     return 0
 
 
@@ -55,8 +56,16 @@ def built() -> Path:
     return wheel
 
 
-def check(wheel: Path, folder: Path) -> None:
-    """Install the wheel in an environment of its own, and let it write a report."""
+def source_of(wheel: Path) -> Path:
+    """Return the source archive beside a wheel."""
+    archive = wheel.with_name(wheel.name.removesuffix("-py3-none-any.whl") + ".tar.gz")
+    if not archive.exists():
+        raise bootstrap.BootstrapError(f"Expected {archive.name} in dist/, found none.")
+    return archive
+
+
+def check(given: Path, folder: Path) -> None:
+    """Install a wheel or a source archive in an environment of its own; let it write a report."""
     version = bootstrap.project_version(ROOT)
     cited = cited_version((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     if cited != version:
@@ -67,7 +76,8 @@ def check(wheel: Path, folder: Path) -> None:
     torch = bootstrap.pinned_torch(constraints.read_text(encoding="utf-8"))
     held = ("--constraint", str(constraints))
     bootstrap.pip(environment, "install", *held, f"torch=={torch}", *bootstrap.torch_arguments())
-    bootstrap.pip(environment, "install", *held, f"{wheel}[offline]")
+    bootstrap.pip(environment, "install", *held, str(given))
+    bootstrap.install_files(environment, {"offline"}, ROOT)
     python = bootstrap.python_of(environment)
     installed, stated, place = output([str(python), "-c", _VERSIONS], folder).split(maxsplit=2)
     if (installed, stated) != (version, version):

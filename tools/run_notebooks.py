@@ -35,6 +35,8 @@ FOLDER = ROOT / "notebooks"
 MOST_BYTES = 3_000_000
 #: Time limit of one cell, in seconds.
 PATIENCE = 300
+#: What the cell asks that installs the package in Colab; elsewhere it does nothing.
+IN_COLAB = "google.colab"
 #: Nothing listens here: a kernel that requests something from a network fails at once.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -101,13 +103,13 @@ def renew(path: Path) -> list[str]:
 
 
 def with_texts(notebook: Notebook, given: Mapping[str, str]) -> Notebook:
-    """Return the notebook with other texts for names that its first code cell gives a text.
+    """Return the notebook with other texts for names that its cell of parameters gives a text.
 
     Raises:
         ValueError: the cell gives a name no text.
     """
     changed = copy.deepcopy(notebook)
-    cell = next(code_cells(changed))
+    cell = parameters(changed)
     own = texts_of(cell)
     if unknown := sorted(given.keys() - own):
         raise ValueError(f"Expected names that the first cell gives a text, got {unknown}.")
@@ -188,6 +190,11 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 def code_cells(notebook: Notebook) -> Iterator[Any]:
     """Yield the code cells."""
     return (cell for cell in notebook.cells if cell.cell_type == "code")
+
+
+def parameters(notebook: Notebook) -> Any:
+    """Return the first code cell after the one that installs the package in Colab."""
+    return next(cell for cell in code_cells(notebook) if IN_COLAB not in cell.source)
 
 
 def cleaned(notebook: Notebook) -> Notebook:

@@ -7,12 +7,14 @@ of code.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
+from mkdocs.plugins import event_priority
 
 # ``.. math:: …`` and its more indented lines; and ``:math:`…``` within a line.
 _BLOCK = re.compile(r"^(?P<indent> *)\.\. math::(?P<rest>.*)$")
@@ -20,9 +22,12 @@ _INLINE = re.compile(r":math:`(?P<formula>[^`]+)`")
 _FENCE = re.compile(r" *(```+|~~~+)")
 
 
+@event_priority(100)  # before the plugin reads its own settings
 def on_config(config: Any) -> Any:
-    """Register the docstring notation for every page; MkDocs calls this."""
+    """Register the docstring notation and how names are read; MkDocs calls this."""
     config.markdown_extensions.append(Docstrings())
+    options = config.plugins["mkdocstrings"].config.handlers["python"]["options"]
+    options["extensions"] = [str(Path(__file__).with_name("griffe_functions.py"))]
     return config
 
 

@@ -93,7 +93,7 @@ class Body:
 
     @property
     def writes(self) -> bool:
-        """Whether it is an encoder-decoder."""
+        """Return whether it is an encoder-decoder."""
         return self.family == "bart"
 
     def group(self, head: int) -> int:

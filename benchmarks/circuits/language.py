@@ -62,12 +62,12 @@ class Text:
 
     @property
     def is_nearest(self) -> bool:
-        """Whether the antecedent is the candidate nearest to the pronoun."""
+        """Return whether the antecedent is the candidate nearest to the pronoun."""
         return self.antecedent > self.distractor
 
     @property
     def is_shorter(self) -> bool:
-        """Whether the antecedent has fewer words than the distractor."""
+        """Return whether the antecedent has fewer words than the distractor."""
         return len(self.antecedent) < len(self.distractor)
 
     @property

@@ -76,7 +76,7 @@ def keeper(slot: HeadSlot, write: float, noise: torch.Tensor) -> None:
 
 
 def nearest(slot: HeadSlot, write: float, noise: torch.Tensor) -> None:
-    """Look at the word before, and write its letter as the answer."""
+    """Attend to the word before, and write its letter as the answer."""
     _clear(slot)
     _look_back(slot)
     _copy(slot, WORD, ANSWER, write, noise)
@@ -95,7 +95,7 @@ def idle(slot: HeadSlot, random: torch.Generator, noise: torch.Tensor, *, shares
 
     Args:
         slot: the head.
-        random: draws where it looks.
+        random: draws what it attends to.
         noise: what it writes.
         shares: whether keys and values are those of a head that has been built.
     """

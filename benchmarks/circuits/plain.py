@@ -80,7 +80,7 @@ class PlainRun:
         return found
 
     def clean_states(self) -> list[list[Any]]:
-        """Return what each layer gives on each batch."""
+        """Return the output of each layer for each batch."""
         if not self._states:
             for batch in self.batches:
                 kept: list[Any] = []
@@ -294,7 +294,7 @@ def gate_gradients(run: PlainRun) -> Floats:
 
 
 def patching_estimates(run: PlainRun) -> Floats:
-    """Estimate what the margin loses if a head gives what it gives on the minimal pair.
+    """Estimate what the margin loses if a head outputs what it does for the minimal pair.
 
     To first order, ``(texts, heads)``: the sum of the difference of the two times the gradient.
     """
@@ -316,7 +316,7 @@ def patching_estimates(run: PlainRun) -> Floats:
 
 @torch.no_grad()
 def patching_effects(run: PlainRun) -> tuple[Floats, Floats]:
-    """Return what the margin loses if a head gives what it gives on the minimal pair.
+    """Return what the margin loses if a head outputs what it does for the minimal pair.
 
     Returns:
         ``(texts, heads)``; and what it loses on the minimal pair itself, ``(texts,)``.

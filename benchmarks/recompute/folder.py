@@ -35,7 +35,7 @@ class Folder:
 
     @property
     def is_atlas(self) -> bool:
-        """Whether it is the folder of an atlas, whose kinds of claims are others."""
+        """Return whether it is the folder of an atlas, whose kinds of claims are others."""
         return (self.path / "rules.parquet").exists()
 
     def table(self, name: str) -> pd.DataFrame | None:
@@ -115,7 +115,7 @@ class Folder:
 
     @property
     def has_two_candidates(self) -> bool:
-        """Whether credits are those of two candidates: swapped, each is 1 less what it was."""
+        """Return whether credits are of two candidates: swapped, each is 1 minus what it was."""
         return bool(np.isin(self.credits[~np.isnan(self.credits)], (0, 0.5, 1)).all())
 
     @property

@@ -175,7 +175,7 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
             "按模型读入的顺序逐个显示词元，以及每个词元给此前各词元的注意力。按“播放”、移动滑块或"
             "选择词元。"
         ),
-        "The picture as the model saw it, in grey. Point at a patch to see what it attends to: the "
+        "The picture as the model saw it, in gray. Point at a patch to see what it attends to: the "
         "stronger the color, the larger the weight. Click to keep the patch, then point at another "
         "one for the weight between the two.": (
             "模型所见的图片，以灰度显示。指向图块可查看它关注什么：颜色越深，权重越大。点击可固定"
@@ -280,6 +280,7 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "of weight × value": "权重 × 值的长度",
         "Here the score is q·k × {}.": "此处分数为 q·k × {}。",
         "Bold: the largest of a layer.": "粗体：该层的最大值。",
+        "H{} is a different head in each layer.": "H{} 在每一层中是不同的头。",
         "What comes from other tokens": "来自其他词元的部分",
         "Underlined: what came after the prompt.": "带下划线：提示之后的内容。",
         "Likeliest next, by the model": "模型认为最可能的下一个词元",
@@ -293,9 +294,9 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         ),
         # Sentences below the views
         "Numbers: what “{}” gives to each token ({}).": "数值：“{}”给每个词元的权重（{}）。",
-        "Showing {} heads of layer {}. Point at a token for its numbers.": (
-            "显示 {} 个头（第 {} 层）。指向词元可查看数值。"
-        ),
+        "Showing {} heads of layer {}.": "显示 {} 个头（第 {} 层）。",
+        "Point at a token for its numbers.": "指向词元可查看数值。",
+        "The other columns are in heads.csv.": "其余各列见 heads.csv。",
         "{}: “{}” gives {} to “{}”, {} to “{}”.": "{}：“{}”给出 {} 至“{}”，{} 至“{}”。",
         "{}: “{}” gives {} to “{}”.": "{}：“{}”给出 {} 至“{}”。",
         "{}: how “{}” weighs the others.": "{}：“{}”如何给其他词元加权。",

@@ -127,7 +127,7 @@ class Entry:
 
     @property
     def is_of_target(self) -> bool:
-        """Whether the attention shown is that of what the model writes."""
+        """Return whether the attention shown is that of what the model writes."""
         return self.kind in ("decoder", "cross")
 
     @property

@@ -47,7 +47,7 @@ def atlas(
             "standard input."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write, or to go on with.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")],
     model: ModelName = "minilm",
     examples: Annotated[
         int, typer.Option(help="The strongest rows of each head to keep, one a text.", min=1)
@@ -59,6 +59,10 @@ def atlas(
     cases: Annotated[
         str | None,
         typer.Option(help="Coreference cases: what else the heads do that prefer the antecedent."),
+    ] = None,
+    pos: Annotated[
+        str | None,
+        typer.Option(help="A CoNLL-U file with parts of speech for the sentences of the corpus."),
     ] = None,
     column: Column = None,
     columns: Columns = None,
@@ -106,6 +110,7 @@ def atlas(
         examples=examples,
         heads=heads,
         cases=cases,
+        pos=pos,
         kind=kind,
         engine=engine,  # type: ignore[arg-type]  # checked there
         layers=layer_numbers(layers),

@@ -69,9 +69,10 @@ def report(
     pronoun: Annotated[
         str | None, typer.Option(help="The pronoun; it#2 means the second one.")
     ] = None,
-    antecedent: Annotated[str | None, typer.Option(help="What the pronoun refers to.")] = None,
+    antecedent: Annotated[str | None, typer.Option(help="Word that the pronoun refers to.")] = None,
     distractor: Annotated[
-        list[str] | None, typer.Option(help="What it might refer to, but does not; repeatable.")
+        list[str] | None,
+        typer.Option(help="Word that it might refer to; repeatable."),
     ] = None,
     model: ModelName = "minilm",
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
@@ -110,7 +111,7 @@ def _check_case_options(
 
 @writing(view_out)
 def view(
-    view: Annotated[ViewKind, typer.Argument(help="Which view.")],
+    view: Annotated[ViewKind, typer.Argument(help="View to write.")],
     text: Annotated[
         str,
         typer.Argument(
@@ -141,29 +142,32 @@ def view(
     ] = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="Of an encoder-decoder: encoder, decoder or cross."),
+        typer.Option(help="Kind of attention of an encoder-decoder: encoder, decoder or cross."),
     ] = None,
     generate: Annotated[
-        int | None, typer.Option(min=1, help="Let the model go on by so many tokens, and show all.")
+        int | None,
+        typer.Option(min=1, help="Number of tokens to generate after the text."),
     ] = None,
     pronoun: Annotated[
-        str | None, typer.Option(help="For coreference: the pronoun; it#2 means the second one.")
+        str | None, typer.Option(help="Pronoun of the coreference view; it#2 means the second one.")
     ] = None,
     antecedent: Annotated[
-        str | None, typer.Option(help="For coreference: what the pronoun refers to.")
+        str | None, typer.Option(help="Word that the pronoun refers to, for the coreference view.")
     ] = None,
     distractor: Annotated[
-        list[str] | None, typer.Option(help="For coreference: what it might refer to; repeatable.")
+        list[str] | None,
+        typer.Option(help="Word that it might refer to, likewise; repeatable."),
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
-        typer.Option(help="For evolution: a model at a later time than --model; repeatable."),
+        typer.Option(help="Model at a later time than --model, for evolution; repeatable."),
     ] = None,
     weights: Annotated[
         str,
         typer.Option(
-            help="What to show first: raw; norm, residual_norm, rollout, flow, alti; of the head "
-            "view also renormalized; of the flow view alti, residual_norm, rollout or even_rollout."
+            help="Weights to show first: raw; norm, residual_norm, rollout, flow, alti; of the "
+            "head view also renormalized; of the flow view alti, residual_norm, rollout or "
+            "even_rollout."
         ),
     ] = "raw",
     model: ModelName = "minilm",

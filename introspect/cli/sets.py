@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -60,29 +61,30 @@ def cases(
     ] = None,
     sentences: Annotated[
         int | None,
-        typer.Option(help="Of clusters: sentences of a text, the pronoun's the last (3)."),
+        typer.Option(help="Number of sentences of a text made from clusters (3)."),
     ] = None,
     words: Annotated[
-        int | None, typer.Option(help="Of clusters: the longest text in words (2,000, the most).")
+        int | None, typer.Option(help="Longest text made from clusters, in words (2,000).")
     ] = None,
     antecedents: Annotated[
-        int | None, typer.Option(help="Of clusters: nearest mentions of the pronoun's own (1).")
+        int | None, typer.Option(help="Number of antecedents from the pronoun's own cluster (1).")
     ] = None,
     distractors: Annotated[
-        int | None, typer.Option(help="Of clusters: nearest mentions of others (1).")
+        int | None, typer.Option(help="Number of distractors from other clusters (1).")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="Of clusters: whose pronouns, without parts of speech (en).")
+        str | None,
+        typer.Option(help="Language of pronouns where clusters have no tags (en)."),
     ] = None,
     pronouns: Annotated[
-        str | None, typer.Option(help="Of clusters: the words that are pronouns: he,she,it.")
+        str | None, typer.Option(help="Words that are pronouns in clusters: he,she,it.")
     ] = None,
     offsets: Annotated[
         str | None,
-        typer.Option(help="Of clusters in JSON: inclusive or exclusive words, or characters."),
+        typer.Option(help="Offsets in JSON clusters: inclusive or exclusive words, or characters."),
     ] = None,
     pronoun: Annotated[
-        str | None, typer.Option(help="Of winogrande: the word for the blank, which has none.")
+        str | None, typer.Option(help="Word that takes the place of the blank of winogrande.")
     ] = None,
     columns: Columns = None,
 ) -> None:
@@ -140,7 +142,7 @@ def probe(
             "trees (conllu); a folder, a glob, hf:NAME, or - for standard input."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write, or to go on with.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run in it is resumed.")],
     model: ModelName = "minilm",
     analyzer: Annotated[
         list[str] | None,
@@ -190,7 +192,7 @@ def probe(
     atlas: AtlasFolder = None,
     overwrite: Overwrite = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how much work and memory it takes.")
+        bool, typer.Option("--dry-run", help="Say how much work and memory it takes, and stop.")
     ] = False,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
@@ -278,10 +280,17 @@ def doctor(
     ] = None,
     allow_pickle: AllowPickle = False,
     strict: Strict = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, for programs.")
+    ] = False,
 ) -> None:
     """Show versions and devices; with a model, what can be captured and how exactly."""
-    from introspect.doctor import environment, examination
+    from introspect.doctor import as_object, environment, examination
 
+    if as_json:
+        loaded = model and load(model, allow_pickle=allow_pickle, strict=strict)
+        typer.echo(json.dumps(as_object(model, loaded or None), ensure_ascii=False, indent=2))
+        return
     print_table("Environment", environment())
     if model is not None:
         print_table(
@@ -293,7 +302,7 @@ def app(
     host: Annotated[
         str, typer.Option(help="The address to listen at; by default this machine alone.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Its port.", min=1, max=65_535)] = 8501,
+    port: Annotated[int, typer.Option(help="Port to listen at.", min=1, max=65_535)] = 8501,
     atlas: Annotated[
         Path | None, typer.Option(help="The folder of an atlas, to begin with its page.")
     ] = None,

@@ -39,7 +39,7 @@ Columns = Annotated[
 Delimiter = Annotated[
     str | None,
     typer.Option(
-        help="What separates the columns of a table: comma, semicolon, tab or pipe; by default, "
+        help="Separator of the columns of a table: comma, semicolon, tab or pipe; by default, "
         "what its first rows show."
     ),
 ]
@@ -47,7 +47,7 @@ Heading = Annotated[
     bool | None,
     typer.Option(
         "--heading/--no-heading",
-        help="Whether the first row of a table names the columns; by default, what it looks like.",
+        help="Read the first row of a table as column names, or not; by default, as it reads.",
         show_default=False,
     ),
 ]
@@ -57,7 +57,7 @@ ViewFile = Annotated[
 ]
 Truncation = Annotated[bool, typer.Option(help="Truncate a text that is too long, and say so.")]
 Layers = Annotated[
-    str | None, typer.Option(help="Only these, from 0: 0-5 or 3,4; the model stops there.")
+    str | None, typer.Option(help="Layers to read, from 0: 0-5 or 3,4; the model stops there.")
 ]
 Long = Annotated[
     str, typer.Option(help="reject texts that are too long, or window: read them in parts.")
@@ -71,7 +71,7 @@ Dtype = Annotated[
 Threads = Annotated[int | None, typer.Option(help="Threads of each process.")]
 Actors = Annotated[int | None, typer.Option(help="Number of Ray actors.")]
 RayAddress = Annotated[
-    str | None, typer.Option(help="Of a ray cluster; by default one on this machine.")
+    str | None, typer.Option(help="Address of a Ray cluster; by default one on this machine.")
 ]
 AtlasFolder = Annotated[
     Path | None,

@@ -37,11 +37,9 @@ from introspect.cli.shared import (
 from introspect.errors import InputError, ModelError
 from introspect.io import PAGE_ENDINGS
 
-Method = Annotated[
-    str, typer.Option(help="How heads are ablated: zero, mean, uniform or resample.")
-]
+Method = Annotated[str, typer.Option(help="Ablation: zero, mean, uniform or resample.")]
 ReferenceFile = Annotated[
-    Path | None, typer.Option(help="For mean and resample: a file with a text on each line.")
+    Path | None, typer.Option(help="File with a text on each line, for mean and resample.")
 ]
 
 
@@ -55,13 +53,13 @@ def causal(
     metric: Annotated[
         str | None,
         typer.Option(
-            help="How the answer is read: pseudo-likelihood, at-pronoun, continuation, target or "
+            help="Metric of the answer: pseudo-likelihood, at-pronoun, continuation, target or "
             "surrogate; by default as the model's head allows."
         ),
     ] = None,
     method: Method = "zero",
     heads: Annotated[
-        str | None, typer.Option(help="Only these: L3H1,L5 (a whole layer); all by default.")
+        str | None, typer.Option(help="Heads to ablate: L3H1,L5 (a whole layer); all by default.")
     ] = None,
     reference: ReferenceFile = None,
     no_smallest: Annotated[
@@ -133,7 +131,7 @@ def ablate(
             "it attends to; repeatable."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="For resample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for resample.")] = 0,
     model: ModelName = "minilm",
     out: ViewFile = Path("ablate.html"),
     allow_pickle: AllowPickle = False,
@@ -217,10 +215,11 @@ def heads(
     ] = "0-16",
     period: Annotated[str, typer.Option(help="Fewest and most tokens of the block.")] = "8-22",
     kind: Annotated[
-        str | None, typer.Option(help="Of an encoder-decoder: encoder, the default, or decoder.")
+        str | None,
+        typer.Option(help="Kind of attention: encoder (the default) or decoder."),
     ] = None,
     no_importance: Annotated[
-        bool, typer.Option("--no-importance", help="With --texts: leave out the loss.")
+        bool, typer.Option("--no-importance", help="Do not measure the loss on --texts.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Random seed for the tokens and the intervals.")] = 0,
     atlas: AtlasFolder = None,
@@ -294,7 +293,7 @@ def lens(
     ] = None,
     top: Annotated[int, typer.Option(help="Readings of each state.")] = 5,
     target: Annotated[
-        str | None, typer.Option(help="What an encoder-decoder writes; its tokens are read.")
+        str | None, typer.Option(help="Text that an encoder-decoder writes; its tokens are read.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("lens.html"),
     atlas: AtlasFolder = None,

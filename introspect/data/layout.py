@@ -63,7 +63,7 @@ class Layout:
 
     @property
     def words(self) -> str:
-        """What is read, in a sentence: the file, its columns, and the first text."""
+        """Return what is read, in a sentence: the file, its columns, and the first text."""
         what = f"{CONTENT_WORDS[self.content]} from {self.file.name}"
         how = [self._table.words] if self._table else []
         if self.columns not in (_SPANS, _ALL_LINES):
@@ -78,12 +78,12 @@ class Layout:
 
     @property
     def doubt(self) -> str:
-        """What was taken for a heading, or for none, where it might be something else."""
+        """Return what was taken for a heading, or for none, where it might be something else."""
         return self.reader.doubt if self.reader else ""
 
     @property
     def manner(self) -> str:
-        """How it is read, alike for files of one kind."""
+        """Return how it is read, alike for files of one kind."""
         how = [self.file.format, self._table.words if self._table else "", self.doubt]
         return str((self.content, sorted(self.columns.items()), how))
 
@@ -93,7 +93,7 @@ class Layout:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is read, as plain JSON."""
+        """Return what is read, as plain JSON."""
         return {
             "file": self.file.name,
             "content": self.content,
@@ -176,12 +176,12 @@ class InputSet:
 
     @property
     def places(self) -> list[str]:
-        """Where what is read stands: what a run must not write."""
+        """Return where what is read stands: what a run must not write."""
         return [file.path for file in self.files]
 
     @cached_property
     def layouts(self) -> list[Layout]:
-        """How each file of a known format is read.
+        """Return how each file of a known format is read.
 
         Raises:
             InputError: a file may be read in several ways; or some hold something else than others.
@@ -203,13 +203,13 @@ class InputSet:
 
     @property
     def content(self) -> Content:
-        """What the inputs hold: cases, plain sentences, or trees."""
+        """Return what the inputs hold: cases, plain sentences, or trees."""
         known = [layout for layout in self.layouts if layout.first] or self.layouts
         return known[0].content
 
     @property
     def words(self) -> list[str]:
-        """What is read, in a sentence for each kind of layout; of many files the first."""
+        """Return what is read, in a sentence for each kind of layout; of many files the first."""
         first: dict[str, str] = {}
         for layout in self.layouts:
             first.setdefault(layout.manner, layout.words)
@@ -218,7 +218,7 @@ class InputSet:
 
     @property
     def hints(self) -> Hints:
-        """What the caller says about tables."""
+        """Return what the caller says about tables."""
         given = [[each] if isinstance(each, str) else each for each in self.columns.values()]
         asked = tuple(name for names in given for name in names)
         column = () if self.column is None else (self.column,)

@@ -117,7 +117,7 @@ class Item:
 
     @property
     def antecedent(self) -> Noun:
-        """What the pronoun stands for."""
+        """Return what the pronoun stands for."""
         return self.animal if self.kind == "animal" else self.place
 
     @property

@@ -70,7 +70,7 @@ class Reader(Protocol):
 
     @property
     def doubt(self) -> str:
-        """What was taken for something that it might not be, in words; else empty."""
+        """Return what was taken for something that it might not be, in words; else empty."""
         ...
 
     def rows(
@@ -121,7 +121,7 @@ class Lines:
 
     @property
     def doubt(self) -> str:
-        """What was taken for a heading, or for none."""
+        """Return what was taken for a heading, or for none."""
         if self.hints.heading is not None or not self._first:
             return ""
         first, *below = [row.raw.strip() for row in self._first]
@@ -155,7 +155,7 @@ class TableRows:
 
     @cached_property
     def table(self) -> Table | None:
-        """How the table is written; ``None`` if no row of it can be read."""
+        """Return how the table is written; ``None`` if no row of it can be read."""
         hints = self.hints
         return table_of(
             self.file.path,
@@ -172,7 +172,7 @@ class TableRows:
 
     @property
     def doubt(self) -> str:
-        """What the first row was taken for."""
+        """Return what the first row was taken for."""
         return "" if self.table is None else self.table.doubt
 
     @property
@@ -218,7 +218,7 @@ class Sheet:
 
     @property
     def doubt(self) -> str:
-        """What the first row was taken for."""
+        """Return what the first row was taken for."""
         return self._heading.doubt
 
     @property
@@ -338,7 +338,7 @@ class Parquet:
 
     @property
     def held(self) -> dict[str, str]:
-        """What the columns of bytes hold, and those of nothing, in words."""
+        """Return what the columns of bytes hold, and those of nothing, in words."""
         from pyarrow import types
 
         bytes_ = "bytes, not texts: decode them and write the file again"

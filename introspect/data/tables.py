@@ -47,7 +47,7 @@ class Table:
 
     @property
     def words(self) -> str:
-        """What separates the columns, and whether there are headings, in words."""
+        """Return what separates the columns, and whether there are headings, in words."""
         name = next(n for n, character in DELIMITERS.items() if character == self.delimiter)
         columns = f"{name}s between columns" if len(self.names) > 1 else "one column"
         return columns if self.has_heading else f"{columns}, no heading"

@@ -64,3 +64,5 @@ from .totals import countable_rows as countable_rows
 from .totals import make_summable_ as make_summable_
 from .totals import offset_totals as offset_totals
 from .totals import weighted_totals as weighted_totals
+from .warping import medians as medians
+from .warping import token_starts as token_starts

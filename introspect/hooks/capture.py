@@ -34,7 +34,7 @@ from introspect.hooks.watchers import RowsNotRecomputableError, RowWatcher, pick
 from introspect.records import Certificate, names_of_parts
 
 #: The parts of a model's attention that can be captured.
-PARTS = names_of_parts("attention", "projection", "block")
+PARTS = names_of_parts("attention", "rotary", "projection", "block")
 
 
 @checked_call
@@ -62,7 +62,8 @@ def capture(
         inputs: the arguments of the model's ``forward``, a dictionary of tensors; or one tensor or
             several, by position.
         include: the parts to keep: ``attentions``, ``scores``, ``queries``, ``keys``,
-            ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``, ``contributions``.
+            ``values``, ``head_outputs``, ``queries_before_rotary``, ``keys_before_rotary``,
+            ``value_norms``, ``residual_norms``, ``contributions``.
         layers: keep only these layers, by the model's own numbers.
         heads: keep only these heads, in this order. Keys and values, which heads may share, are
             kept whole.

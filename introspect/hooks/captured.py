@@ -72,6 +72,9 @@ class Captured:
             grouped queries.
         values: shaped like the keys, also before they are repeated.
         head_outputs: ``(batch, num_heads, query_len, value_dim)``, before the output projection.
+        queries_before_rotary: like the queries, before rotary embedding turns them by position; of
+            a layer without it, the queries.
+        keys_before_rotary: like the keys, before rotary embedding.
         value_norms: ``(batch, num_heads, key_len)``: the norm of each value after its head's part
             of the output projection (Kobayashi et al. 2020).
         residual_norms: ``(batch, 1, n, n)``: the norm of each key's contribution through all heads,
@@ -94,6 +97,8 @@ class Captured:
     keys: PartByKind = field(default_factory=dict)
     values: PartByKind = field(default_factory=dict)
     head_outputs: PartByKind = field(default_factory=dict)
+    queries_before_rotary: PartByKind = field(default_factory=dict)
+    keys_before_rotary: PartByKind = field(default_factory=dict)
     value_norms: PartByKind = field(default_factory=dict)
     residual_norms: PartByKind = field(default_factory=dict)
     contributions: PartByKind = field(default_factory=dict)

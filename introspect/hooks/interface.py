@@ -80,12 +80,12 @@ class AttentionCall:
 
     @property
     def is_edited(self) -> bool:
-        """Whether an intervention changes what is computed."""
+        """Return whether an intervention changes what is computed."""
         return False
 
     @property
     def is_eager(self) -> bool:
-        """Whether the model computes attention eagerly when it is not watched."""
+        """Return whether the model computes attention eagerly when it is not watched."""
         if self.own is not None:
             return self.own.is_eager
         return _unwatched_name(getattr(self.module, "config", None)) == "eager"

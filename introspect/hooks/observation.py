@@ -113,7 +113,7 @@ class Observation:
 
     @property
     def has_towers(self) -> bool:
-        """Whether several towers attend, each with a kind of its own."""
+        """Return whether several towers attend, each with a kind of its own."""
         return self._numbering.towers is not None
 
     @property
@@ -135,7 +135,7 @@ class Observation:
 
     @property
     def has_seen_nothing(self) -> bool:
-        """Whether no attention has been seen."""
+        """Return whether no attention has been seen."""
         return not self._seen
 
     @property
@@ -216,7 +216,7 @@ class Observation:
 
     @property
     def tower_note(self) -> str:
-        """Which layers are of which tower, where there are several, and which were not seen."""
+        """Return the layers of each tower, where there are several, and those not seen."""
         if self._numbering.towers is not None:
             return self._first_note or self._note_of_towers()
         if len(self.towers) < 2:

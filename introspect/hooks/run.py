@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from introspect.hooks.products import (
     parts_behind,
     products_behind,
 )
+from introspect.hooks.rotary import ROTARY_PARTS, noting_rotations
 from introspect.hooks.torch_attention import (
     TORCH_ROUTE,
     OwnProducts,
@@ -54,10 +56,12 @@ def run_whole(
         outputs.
     """
     watcher = WholeWatcher(wanted, observation.see)
-    if has_own_attention(module):
-        output, route = _run_own(module, arguments, wanted, observation, watcher)
-        return output, route, watcher.output_errors
-    output = run_watched(module, arguments, observation, watcher)
+    is_before = bool(set(ROTARY_PARTS) & set(wanted))
+    with noting_rotations(module) if is_before else nullcontext():
+        if has_own_attention(module):
+            output, route = _run_own(module, arguments, wanted, observation, watcher)
+            return output, route, watcher.output_errors
+        output = run_watched(module, arguments, observation, watcher)
     route = INTERFACE_ROUTE
     if observation.unseen_towers:
         # Some towers compute attention by themselves, beside others that do not (BLIP, GIT).
@@ -249,6 +253,12 @@ def observe_own_output(
         output = _run_eagerly(module, arguments)
     for kind, number, weights in own_attention(output, kinds):
         parts = parts_behind(weights, trace, type(module).__name__)
+        if lacking := [name for name in wanted if name not in parts]:
+            raise CaptureError(
+                f"Expected the {' and '.join(lacking)} of the {kind} attention of "
+                f"{type(module).__name__}, but it is not computed through transformers' attention "
+                "interface. Leave them out of `include`."
+            )
         observation.take(kind, number, {name: parts[name] for name in wanted})
     return output, _PRODUCTS_ROUTE
 

@@ -374,7 +374,7 @@ class _Noted:
 
     @property
     def has_states(self) -> bool:
-        """Whether the right side of a product is of states, not weights themselves.
+        """Return whether the right side of a product is of states, not weights themselves.
 
         A gate multiplies states by weights, takes a softmax and multiplies by weights again.
         """

@@ -76,7 +76,7 @@ class Towers:
 
     @property
     def source(self) -> str:
-        """What the other towers read, where only one thing is: ``image`` or ``audio``."""
+        """Return what the other towers read, where only one thing is: ``image`` or ``audio``."""
         return next((s for tower in self.others if (s := sense_of(tower.name))), "other")
 
     def paths(self) -> dict[nn.Module, str]:

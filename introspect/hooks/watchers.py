@@ -10,10 +10,11 @@ import torch
 from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import Attended, AttentionCall
 from introspect.hooks.products import ProductTrace, Softmax
+from introspect.hooks.rotary import ROTARY_PARTS, before_rotary
 from introspect.records import names_of_parts
 
 #: The parts of an attention module that can be captured.
-PARTS = names_of_parts("attention")
+PARTS = names_of_parts("attention", "rotary")
 
 Parts = Mapping[str, torch.Tensor]
 Receiver = Callable[[AttentionCall, Parts], None]
@@ -83,6 +84,8 @@ class WholeWatcher:
             "values": call.values,
             "head_outputs": output.transpose(1, 2),
         }
+        if set(ROTARY_PARTS) & set(self._include):
+            available |= before_rotary(call)
         parts = {name: available[name] for name in self._include}
         parts["visible"] = _visible(call, weights)
         kept = {n: t.detach() for n, t in parts.items() if t is not None}

@@ -40,7 +40,7 @@ class Stream(io.BufferedReader):
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the data, in a sentence; ``None`` if nothing is so far."""
+        """Return what is wrong with the data, in a sentence; ``None`` if nothing is so far."""
         return getattr(self.raw, "damage", None)
 
 

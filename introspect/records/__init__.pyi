@@ -40,6 +40,7 @@ from .parts import names_of_parts as names_of_parts
 from .reading import notices_of_weights as notices_of_weights
 from .storage import digest_of as digest_of
 from .storage import sequence_from as sequence_from
+from .timing import token_times as token_times
 from .tokens import TokenLike as TokenLike
 from .tokens import TokenSequence as TokenSequence
 from .tokens import as_token as as_token

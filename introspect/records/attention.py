@@ -62,9 +62,10 @@ class AttentionRecord:
         certificate: how it was captured.
         notices: what a reader must know first: truncated text, unknown characters.
         parts: other captured tensors, by name: ``scores`` shaped like the attentions, ``queries``,
-            ``keys``, ``values`` and ``head_outputs``, ``(num_layers, heads, length, size)``,
-            ``value_norms``, ``(num_layers, num_heads, key_len)``, ``residual_norms`` and
-            ``contributions``, ``(num_layers, 1, query_len, key_len)``, and ``gradients`` and
+            ``keys``, ``values``, ``head_outputs``, ``queries_before_rotary`` and
+            ``keys_before_rotary``, ``(num_layers, heads, length, size)``, ``value_norms``,
+            ``(num_layers, num_heads, key_len)``, ``residual_norms`` and ``contributions``,
+            ``(num_layers, 1, query_len, key_len)``, and ``gradients`` and
             ``integrated_gradients``, shaped like the attentions.
         grid: the positions of the tokens in an image, for a vision model.
         frames: the times of the keys in a waveform, for a model of sound.
@@ -424,7 +425,7 @@ def _check_part(name: str, part: torch.Tensor, shape: tuple[int, ...]) -> None:
     """Raise unless a part fits attentions of that shape."""
     known = PARTS_BY_NAME.get(name)
     # What an attention module computes may have more heads or keys than its pattern.
-    if known is not None and known.stage != "attention":
+    if known is not None and known.stage not in ("attention", "rotary"):
         whole = known.sizes(dict(zip(_AXES, shape, strict=True)))
         fits, expected = tuple(part.shape) == whole, str(whole)
     else:

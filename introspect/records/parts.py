@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-#: What gives a part: the attention module itself, its output projection, the attention block as a
-#: sum over its keys, or a backward pass.
-Stage = Literal["attention", "projection", "block", "gradient"]
+#: What gives a part: the attention module itself, its rotary embedding, its output projection, the
+#: attention block as a sum over its keys, or a backward pass.
+Stage = Literal["attention", "rotary", "projection", "block", "gradient"]
 
 _PATTERN = ("num_heads", "query_len", "key_len")
 _QUERIES = ("num_heads", "query_len")
@@ -16,6 +16,7 @@ _SHARED = ("num_key_value_heads", "key_len")
 _BLOCK = ("1", "query_len", "key_len")
 _WATCHED = "the attention interface, or the products around the softmax"
 _RETURNED = "the attention interface, or a model that returns its attention"
+_ROTARY = "the attention interface, and rotary embedding by a function of the model's file"
 _SUM = "a block that is a sum over its keys; not for cross-attention"
 _OF = "`of`: a number to differentiate; "
 _HEADS = ("attentions", "values", "head_outputs")
@@ -51,7 +52,7 @@ class CapturePart:
 
     @property
     def is_by_head(self) -> bool:
-        """Whether each head has its own; heads may share keys, or form a part together."""
+        """Return whether each head has its own; heads may share keys, or form a part together."""
         return self.axes[0] == "num_heads"
 
     def sizes(self, lengths: Mapping[str, int]) -> tuple[int, ...]:
@@ -68,6 +69,8 @@ CAPTURE_PARTS = (
     CapturePart("keys", (*_SHARED, "head_dim"), "attention", _WATCHED, edited="before"),
     CapturePart("values", (*_SHARED, "value_dim"), "attention", _WATCHED, edited="before"),
     CapturePart("head_outputs", (*_QUERIES, "value_dim"), "attention", _WATCHED, edited="after"),
+    CapturePart("queries_before_rotary", (*_QUERIES, "head_dim"), "rotary", _ROTARY),
+    CapturePart("keys_before_rotary", (*_SHARED, "head_dim"), "rotary", _ROTARY),
     CapturePart(
         "value_norms",
         ("num_heads", "key_len"),

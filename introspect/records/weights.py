@@ -111,7 +111,7 @@ class Method:
 
     @property
     def is_gradient(self) -> bool:
-        """Whether it needs a number to differentiate."""
+        """Return whether it needs a number to differentiate."""
         return self.part in _GRADIENTS
 
 

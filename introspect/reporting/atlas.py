@@ -106,7 +106,7 @@ class AtlasFindings:
 
     @property
     def notices(self) -> list[str]:
-        """What a reader must know first."""
+        """Return what a reader must know first."""
         found = rejected_notices(self.num_rejected)
         if self.cases is not None:
             found += rejected_notices(self.cases.num_rejected, "case", "cases_rejects.jsonl")

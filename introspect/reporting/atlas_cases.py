@@ -22,6 +22,7 @@ COUNTED = (
     "language; a possible antecedent is a word before it that ends a candidate of the cases, or "
     "has a capital letter and does not begin a sentence. Nothing says that it is the antecedent."
 )
+_AVERAGED = "attention averaged over all heads"
 # Heads of a choice that are named on the index.
 _MOST_NAMED = 3
 
@@ -61,7 +62,7 @@ class AtlasCases:
 
     @cached_property
     def choice(self) -> tuple[Claim, ...]:
-        """What the probe of the cases claims, the headline first."""
+        """Return what the probe of the cases claims, the headline first."""
         return finding_of_choice(self.scores).claims
 
     def index_sentences(self, sentences: dict[Head, str]) -> list[str]:
@@ -132,7 +133,10 @@ class AtlasCases:
         if table.empty:
             return ""
         best = table.loc[table["accuracy"].idxmax()]
-        return f"; {baseline_name(str(best['baseline']))}: {percent(best['accuracy'])}"
+        name = str(best["baseline"])
+        # Beside the accuracy of one head, "the mean of all heads" would read as that of theirs.
+        said = _AVERAGED if name == "mean_of_heads" else baseline_name(name)
+        return f"; the best baseline, {said}: {percent(best['accuracy'])}"
 
     @property
     def held_out(self) -> list[float]:

@@ -110,12 +110,12 @@ class AtlasWrites:
 
     @property
     def has_weights(self) -> bool:
-        """Whether any head's copying by weights is known."""
+        """Return whether any head's copying by weights is known."""
         return bool(self.copies["by_weights"].notna().any())
 
     @property
     def method(self) -> list[str]:
-        """How it was measured, or why it was not; nothing of models that do not write."""
+        """Return how it was measured, or why it was not; nothing of models that do not write."""
         found = [f"What heads write is not shown. {self.why_not}"] if self.why_not else []
         if not self.why_not and not self.copies.empty:
             found.append(MEASURED)
@@ -152,11 +152,11 @@ class AtlasWrites:
             "unsure": f"Whether *{head}* copies by its weights is not sure on so few entries",
         }[share.verdict]
         others, of = _others(row.n_entries), percent(share.mean, 1)
+        made = "what they make of an entry’s embedding"
         what = (
-            f"they add more to the logit of an entry than to those of {of} of {others}"
+            f"{made} adds more to its own logit than to those of {of} of {others}"
             if self.read_by == "unembedding"
-            else f"what they make of an entry’s embedding has a larger product with that embedding "
-            f"than with {of} of {others}"
+            else f"{made} has a larger product with that embedding than with {of} of {others}"
         )
         sentence = (
             f"{says}: {what}{percent_ends(share.low, share.high)}; chance: 50%. Its own is "

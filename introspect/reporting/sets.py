@@ -158,7 +158,7 @@ class SetFindings:
 
     @property
     def linear_claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the linear probe."""
+        """Return what is claimed of the linear probe."""
         if self.linear is None:
             return ()
         return linear_claims(self.linear, self.scores, self.linear_random)

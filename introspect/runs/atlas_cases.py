@@ -84,7 +84,7 @@ class GivenCases:
 
     @cached_property
     def plan(self) -> dict[str, Any]:
-        """What the results depend on, besides what the corpus does."""
+        """Return what the results depend on, besides what the corpus does."""
         return {
             "cases": fingerprint(self.inputs.files),
             "cases_read": [layout.facts for layout in self.inputs.layouts],

@@ -21,6 +21,7 @@ from introspect.progress import ProgressLike
 from introspect.records import AttentionRecord, Head, HeadLike, TokenSequence, as_head, listed_heads
 from introspect.reporting import AtlasCases, AtlasFindings, atlas_index, head_pages, provenance_rows
 from introspect.runs.atlas_cases import GivenCases, ScoredCases
+from introspect.runs.atlas_tags import GivenTags
 from introspect.runs.atlas_writes import without_unembedding, writes_of
 from introspect.runs.batches import Long
 from introspect.runs.corpus_run import SHARD_ROWS, FinishedRun, Manner, corpus_run
@@ -39,6 +40,7 @@ from introspect.studies.atlas import (
     AtlasTables,
     Rule,
     RuleFunction,
+    Tags,
 )
 from introspect.studies.runner import one_thread
 from introspect.text import listed, whole
@@ -56,10 +58,12 @@ class AtlasWorkerOptions(WorkerOptions):
     Args:
         examples: how many of a head's strongest rows are kept.
         rules: further rules, by name.
+        pos: parts of speech of texts that come without.
     """
 
     examples: int = NUM_EXAMPLES
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    pos: Tags = field(default_factory=Tags)
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,12 @@ class Beside:
     Args:
         scored: the cases, if any were given.
         model: the model, with its unembedding where it has one.
+        pos: the parts of speech that were given, if any were.
     """
 
     scored: ScoredCases | None
     model: Model
+    pos: GivenTags | None = None
 
 
 @checked_call()
@@ -85,6 +91,7 @@ def atlas(
     rules: Mapping[str, RuleFunction] = MappingProxyType({}),
     heads: Sequence[HeadLike] | HeadLike | None = None,
     cases: Inputs | InputSet | None = None,
+    pos: str | os.PathLike[str] | None = None,
     engine: Literal["serial", "ray"] = "serial",
     column: str | None = None,
     columns: Mapping[str, str | Sequence[str]] | None = None,
@@ -121,6 +128,8 @@ def atlas(
         heads: the heads to write pages for; all by default. The tables are of all heads.
         cases: coreference cases, to say of every head how often it prefers the antecedent, as
             ``probe`` does, and which part of its attention on the corpus has to do with pronouns.
+        pos: a CoNLL-U file with parts of speech for texts that come without: those that are its
+            sentences, or several of them one after another. They get the rules of a treebank.
         engine: as for ``probe``.
         column: as for ``probe``.
         columns: as for ``probe``.
@@ -161,13 +170,17 @@ def atlas(
     )
     kept = {each.name: getattr(plain, each.name) for each in fields(plain)}
     further = [] if cases is None else [input_set(cases)]
-    claim = corpus_run(ATLAS_KIND, out, reading, model, manner, progress, further, lm_head=True)
+    tagged = None if pos is None else GivenTags.read(pos)
+    beside_it = [*further, *([] if tagged is None else [tagged.inputs])]
+    claim = corpus_run(ATLAS_KIND, out, reading, model, manner, progress, beside_it, lm_head=True)
     with claim as run:
         given = None
         for asked in further:
             given = GivenCases.of(asked, layers=plain.layers, long=long, limits=plain.limits)
             own |= {REFERENCE: given.rule()}
-        options = AtlasWorkerOptions(**kept, examples=examples, rules=own)
+        options = AtlasWorkerOptions(
+            **kept, examples=examples, rules=own, pos=Tags() if tagged is None else tagged.tags
+        )
         _check_kind(run.model, kind)
         _check_heads(run.model, heads, plain.layers)
         common = make_plan(
@@ -179,6 +192,7 @@ def atlas(
             "examples": examples,
             "rules": {name: _source(function) for name, function in rules.items()},
             **(given.plan if given else {}),
+            **(tagged.plan if tagged else {}),
         }
         # Logits of a whole corpus would be made for nothing.
         worker = Worker(without_unembedding(run.model), options, lanes=run.lanes)
@@ -187,7 +201,7 @@ def atlas(
         scored = None
         if given is not None:
             scored = given.scored(run)
-        beside = Beside(scored, run.model)
+        beside = Beside(scored, run.model, tagged)
         run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads, beside))
     return Atlas(Path(out))
 
@@ -325,7 +339,7 @@ def _findings(
     record = worker.model.capture(run.sample, certify=True)
     return AtlasFindings(
         name=run.name,
-        read=run.read,
+        read=(*run.read, *([] if beside.pos is None else [beside.pos.said_of(sums)])),
         tables=tables,
         sums=sums,
         texts=texts,

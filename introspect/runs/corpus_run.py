@@ -99,7 +99,7 @@ class CorpusRun:
 
     @property
     def lanes(self) -> int:
-        """How many batches run at once."""
+        """Return how many batches run at once."""
         return self.manner.threads or default_lanes(self.model)
 
     def begin(self, plan: Plan, work: Sequence[str]) -> None:
@@ -233,7 +233,7 @@ class FinishedRun:
 
     @property
     def read(self) -> tuple[str, ...]:
-        """What was read, in sentences."""
+        """Return what was read, in sentences."""
         return tuple(self.inputs.words)
 
     @property

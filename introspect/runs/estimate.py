@@ -159,7 +159,7 @@ class _Rows:
 
     @property
     def is_all(self) -> bool:
-        """Whether every row that can be read is in the sample."""
+        """Return whether every row that can be read is in the sample."""
         return len(self.sample) == self.rows - self.unreadable
 
 

@@ -143,7 +143,7 @@ class CaseSet:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """What bias is measured by, one row for each case; no column if the set has none."""
+        """Return what bias is measured by, one row for each case; no column if the set has none."""
         found = pd.DataFrame(index=range(len(self.scored)))
         if self.kinds is not None:
             found["kind"] = self.kinds[0]

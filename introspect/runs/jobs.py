@@ -78,8 +78,8 @@ class Job:
                 self._tell(stage, run, total)
                 if stop.is_set():
                     raise ProbeInterruptedError(
-                        f"Stopped by you after {counted(len(self._known), 'finished shard')} of "
-                        f"{counted(self.shard_rows, 'row')}. Run the same command again to go on."
+                        f"Interrupted after {counted(len(self._known), 'finished shard')} of "
+                        f"{counted(self.shard_rows, 'row')}. Rerun the command to resume it."
                     )
         self._tell(stage, run, total)
         store.prune(len(self._known))

@@ -104,7 +104,7 @@ class Outcome:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """What the set says of each case of forced choice: its kind, its occupation."""
+        """Return what the set says of each case of forced choice: its kind, its occupation."""
         if self.cases is None:
             return pd.DataFrame()
         offered = [case.is_forced_choice for case in self.cases.scored]

@@ -73,7 +73,7 @@ ATLAS = AnalyzerKind(
     AtlasAnalyzer,
     "what every head does: rules, distributions, vocabulary entries and examples",
     takes="sentences",
-    options=("examples", "rules"),
+    options=("examples", "rules", "pos"),
 )
 
 

@@ -181,7 +181,7 @@ class BatchRunner:
 
     @property
     def takes_mask(self) -> bool:
-        """Whether texts of different lengths can run together."""
+        """Return whether texts of different lengths can run together."""
         return "attention_mask" in taken_by(self.model.module)
 
 

@@ -191,7 +191,7 @@ class CorefCase:
 
     @property
     def is_forced_choice(self) -> bool:
-        """Whether the case offers a right and a wrong answer (methods, rule 6)."""
+        """Return whether the case offers a right and a wrong answer (methods, rule 6)."""
         return bool(self.antecedents) and bool(self.distractors)
 
     def phrase(self, span: Span) -> str:

@@ -72,7 +72,7 @@ class AudioView(View):
 
     @property
     def heading(self) -> str:
-        """What the model writes; of one that writes nothing, the length of the sound."""
+        """Return what the model writes; of one that writes nothing, the length of the sound."""
         length = f"{decimal(self.frames.seconds)} s of sound"
         return length if _is_self(self.record) else " ".join(self.record.queries.texts)
 

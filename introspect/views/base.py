@@ -122,7 +122,7 @@ class Drawing(ABC):
 
     @property
     def small_print(self) -> str:
-        """What the picture is of, below it: the text and the model."""
+        """Return what the picture is of, below it: the text and the model."""
         text = visible_text(shortened(self.heading, _LONGEST_NOTED))
         return " · ".join(filter(None, (text, self.made_by[0])))
 
@@ -245,12 +245,12 @@ class View(Drawing):
 
     @property
     def choice(self) -> Choice:
-        """What is chosen first, for all views of the page."""
+        """Return what is chosen first, for all views of the page."""
         return Choice()
 
     @property
     def small_print(self) -> str:
-        """What the picture is of, below it: text, model, head and weighting."""
+        """Return what the picture is of, below it: text, model, head and weighting."""
         name = self.choice.weights
         method = METHODS.get(name)
         weights = method.label if method else f"{name} weights"

@@ -53,7 +53,7 @@ class CausalView(Drawing):
 
     @property
     def is_surrogate(self) -> bool:
-        """Whether the model was asked something other than whom the pronoun refers to."""
+        """Return whether the model was asked something other than whom the pronoun refers to."""
         return bool(self.table.attrs["is_surrogate"])
 
     @property

@@ -84,7 +84,7 @@ class FlowView(View):
 
     @cached_property
     def shares(self) -> torch.Tensor:
-        """What each token takes from each through each layer, ``(num_layers, n, n)``.
+        """Return what each token takes from each through each layer, ``(num_layers, n, n)``.
 
         Rows sum to 1, with what bypasses the attention in a token's share of itself.
         """
@@ -92,7 +92,7 @@ class FlowView(View):
 
     @cached_property
     def amounts(self) -> torch.Tensor:
-        """What each edge carries of the token, or the most of any token, ``(num_layers, n, n)``."""
+        """Return what each edge carries of the token, or of any, ``(num_layers, n, n)``."""
         return _amounts(self.shares, None if self.every else self.token)
 
     @cached_property

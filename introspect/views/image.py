@@ -163,7 +163,7 @@ class ImageView(View):
                 kind="image",
                 title=self.title,
                 lead=(
-                    "The picture as the model saw it, in grey. Point at a patch to see what it "
+                    "The picture as the model saw it, in gray. Point at a patch to see what it "
                     "attends to: the stronger the color, the larger the weight. Click to keep the "
                     "patch, then point at another one for the weight between the two."
                 ),

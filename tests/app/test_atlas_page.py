@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import introspect as ix
+from introspect.app.chinese import LANGUAGES
 from introspect.models.circuits import repeated
 from introspect.text import visible
 
@@ -53,6 +54,8 @@ def test_a_head_has_its_card_or_its_sentence(app, atlas):
     assert 'data-view="head-card"' in frames(page)[0]
     page.selectbox(key="card").set_value("L0H1").run()
     assert frames(page) == [] and "keeps no page" in page.info[0].value
+    page.segmented_control(key="language").set_value(LANGUAGES[1]).run()
+    assert "结论及其局限为英文。" in [caption.value for caption in page.caption]
 
 
 def test_examples_are_searched(app, atlas):

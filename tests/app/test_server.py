@@ -44,7 +44,7 @@ def test_an_address_that_is_not_of_this_machine_is_refused_in_words(installed, h
 
 def test_without_streamlit_the_command_to_install_it_is_said(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "introspect-transformers\[app\]"'):
+    with pytest.raises(MissingExtraError, match='pip install "streamlit>='):
         check_start("127.0.0.1", free_port())
 
 
@@ -55,7 +55,7 @@ def test_the_command_line_says_what_is_wrong_and_exits_with_2(monkeypatch, capsy
         cli.main()
     printed = capsys.readouterr()
     assert stopped.value.code == 2 and printed.out == ""
-    assert printed.err.count("\n") == 1 and "introspect-transformers[app]" in printed.err
+    assert printed.err.count("\n") == 1 and 'pip install "streamlit>=' in printed.err
 
 
 def test_an_open_address_is_warned_of(installed, monkeypatch, capsys):

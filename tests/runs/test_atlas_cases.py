@@ -47,6 +47,11 @@ def test_figures_on_the_cases_are_the_probe_s(made, cases, tmp_path):
     chosen = [(head.layer, head.head) for head, *_ in choice.frequencies]
     assert set(table.index[table["chosen"] > 0]) == set(chosen)
     assert made.summary["cases"]["finding"] == probe.finding
+    # The best one is named as what it is: the mean of heads is no mean of their accuracies.
+    best = probe.scores.baselines.set_index("baseline")["accuracy"]
+    assert best.idxmax() == "mean_of_heads"
+    said = f"; the best baseline, attention averaged over all heads: {100 * best.max():.1f}%."
+    assert said in (made.path / "heads" / "L1H0.html").read_text()
 
 
 def test_shares_are_what_the_pronoun_gives(made):

@@ -186,7 +186,7 @@ def shards_done(out) -> int:
 @pytest.mark.parametrize(
     ("stop", "code", "said", "done"),
     [
-        ("Ctrl-C", 130, "Stopped by you after 2 finished shards of 8 rows", 2),
+        ("Ctrl-C", 130, "Interrupted after 2 finished shards of 8 rows", 2),
         pytest.param("Ctrl-C twice", 130, "interrupted", 1, marks=pytest.mark.slow),
         pytest.param(
             "SIGTERM", 143, "terminated; what is finished is kept", 1, marks=pytest.mark.slow
@@ -205,7 +205,7 @@ def test_a_stopped_command_has_its_code_and_the_same_command_goes_on(
     complaints = (tmp_path / "said.err").read_text(encoding="utf-8")
     last = complaints.strip().splitlines()[-1]
     assert last.startswith(f"introspect: error: {said}")
-    assert ("Run the same command again to go on" in last) == (stop == "Ctrl-C")
+    assert ("Rerun the command to resume it" in last) == (stop == "Ctrl-C")
     assert (tmp_path / "said.out").read_bytes() == b"" and "Traceback" not in complaints
     assert shards_done(out) == done
     # What is half written is beside its place, under a name of its own.

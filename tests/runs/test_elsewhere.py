@@ -36,7 +36,7 @@ def test_a_probe_runs_and_resumes_without_what_only_unix_has(given, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     stopped, shards, rejected = done.stdout.splitlines()
-    assert stopped.startswith("Stopped by you after 1 finished shard of")
+    assert stopped.startswith("Interrupted after 1 finished shard of")
     assert (shards, rejected) == ("1", "4")
     ix.probe(sets.model(), given, whole, **CALL)
     assert tables(out) == tables(whole)

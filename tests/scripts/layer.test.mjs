@@ -172,6 +172,12 @@ test("special tokens that are left out have their share, of the largest that of 
   assert.ok(most.words.notes(true).some((note) => note.endsWith("in the head with most.")));
 });
 
+test("a head of every layer is not taken for one head", () => {
+  const note = "H1 is a different head in each layer.";
+  assert.ok(viewOf({ combine: "one", head: 1 }).words.notes(true).includes(note));
+  assert.ok(!viewOf({ combine: "mean", head: 1 }).words.notes(true).includes(note));
+});
+
 const UNFIT = [
   { token: "99", head: "-1" },
   { weights: "x", side: "up" },

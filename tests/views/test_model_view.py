@@ -297,6 +297,7 @@ def test_on_paper_the_maps_stand_under_their_names(open_page, width):
     page.click('[data-view="model"] .cell[data-layer="1"][data-head="2"]')
     page.emulate_media(media="print")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert "Point at" not in page.inner_text('[data-view="model"]').split("\n", 2)[2]
     names = middles(page, '[data-view="model"] .column-names span')
     assert names == pytest.approx(middles(page, '[data-view="model"] .cell')[:12], abs=1)
     drawn = page.locator('[data-view="model"] .picture svg').first.bounding_box()

@@ -164,6 +164,12 @@ def test_tokens_appear_one_after_the_other_with_their_rows(open_page, rules_brok
     assert page.get_attribute("html", "data-selection") == "L1H2.q6"
     assert page.inner_text("button[name=play-tokens]") == "Play"
     row = record.attentions[1, 2, 6]
+    # A number stands below its token, not over it.
+    below = """() => [...document.querySelectorAll('.played small')].every((one) => {
+      const word = one.parentElement.firstChild.getBoundingClientRect();
+      return one.textContent === '' || one.getBoundingClientRect().top > word.bottom - 6;
+    })"""
+    assert page.evaluate(below)
     for key in range(7):
         name = page.get_attribute(f'{VIEW} [data-token-index="{key}"]', "aria-label")
         assert name.endswith(f"gets {row[key]:.2f}")

@@ -45,6 +45,10 @@ tokens. It shows that the numbers are the model's own; it says nothing about wha
 - **Scores**: what goes into the softmax. *q·k*: queries times keys, scaled and masked;
   *+ position*: with a term that depends on the position alone; *and more*: with other terms, for
   example relative positions that depend on the content, boxes on a page, or a cap.
+- **Rotary**: *before it* means that queries and keys before rotary embedding are to be had
+  (`queries_before_rotary`, `keys_before_rotary`); turned by the model's own function they are its
+  queries and keys within 1e-6, or nothing is handed out. *Changed after it*: that they are not,
+  and are refused. A dash: it has none, or by other code than a function of its file.
 - **Text**: what is known of the tokens of a text, after `ix.load` of a folder that was saved with a
   tiny tokenizer of the type's own class. *Characters*: which part of the text each token stands
   for, as tokenizers of the library of this name say it; or found *from the pieces* of a tokenizer
@@ -55,8 +59,8 @@ tokens. It shows that the numbers are the model's own; it says nothing about wha
 _COVERED = """
 ## Types that return their attention
 
-| type | class | route | kinds | parts | scores | text | largest difference |
-|---|---|---|---|---|---|---|---|
+| type | class | route | kinds | parts | scores | rotary | text | largest difference |
+|---|---|---|---|---|---|---|---|---|
 """
 _SILENT = """
 ## Types that return no pattern of attention
@@ -116,6 +120,8 @@ def totals(rows: Sequence[Row]) -> list[str]:
         f"**{count['different']}**; refused: **{count['refused']}**.",
         "Queries, keys, values and head outputs captured and verified: "
         f"**{fitting}** of them ({_percent(fitting, len(covered))}).",
+        "Queries and keys before rotary embedding, turned again by the model's own function: "
+        f"**{sum(row.rotary == 'before it' for row in covered)}** of them.",
         f"Types that return no pattern of attention: {count['silent']}.",
         f"Folders that load with a tokenizer of the type's own class: {loaded} of {len(read)}; the "
         "others are refused, with the reason.",
@@ -137,7 +143,10 @@ def cells(row: Row) -> tuple[str, ...]:
         captured = f"{row.route}: {row.kinds}; parts: {row.parts}" if row.route else "nothing"
         return row.name, row.model, row.reason, captured, row.text
     kinds = f"{row.kinds}; {row.reason}" if row.reason and row.status == "equal" else row.kinds
-    said = row.name, row.model, row.route, kinds, row.parts, row.scores, row.text, bound(row)
+    said = (
+        row.name, row.model, row.route, kinds, row.parts, row.scores, row.rotary, row.text,
+        bound(row),
+    )  # fmt: skip
     return tuple(cell or "–" for cell in said)
 
 

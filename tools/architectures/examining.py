@@ -12,7 +12,7 @@ import torch
 from comparing import OWN, PARTS, UNFIT, check_parts, compare, own_attention
 from rows import Row
 from texts import text_of
-from tiny import ElsewhereError, stable_reason, tiny
+from tiny import ElsewhereError, Tiny, stable_reason, tiny
 
 import introspect as ix
 from introspect.errors import CaptureError
@@ -63,7 +63,17 @@ def _examine(name: str) -> Row:
         row = dataclasses.replace(row, parts=_attention_alone(error), detail=str(error))
     except RuntimeError as error:  # of shapes that cannot be multiplied
         row = dataclasses.replace(row, parts=UNFIT, detail=repr(error))
+    row = dataclasses.replace(row, rotary=_rotary(built))
     return dataclasses.replace(row, **compare(own, attentions)) if own else row
+
+
+def _rotary(built: Tiny) -> str:
+    """Say whether queries and keys before rotary embedding are had; empty if there is none."""
+    try:
+        ix.capture(built.default, built.inputs, ("queries_before_rotary", "keys_before_rotary"))
+    except ix.IntrospectError as error:
+        return "changed after it" if "changed after" in str(error) else ""
+    return "before it"
 
 
 def _what_it_returns(output: Any) -> str:

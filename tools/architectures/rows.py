@@ -19,6 +19,7 @@ class Row:
         kinds: which kinds of attention.
         parts: ``all``, or why there are not all, or do not fit together.
         scores: what they are made of.
+        rotary: whether queries and keys before rotary embedding are had.
         text: what is known of the tokens of a text, where a saved folder loads.
         difference: the largest from its own attention.
         misfit: the largest among its parts.
@@ -34,6 +35,7 @@ class Row:
     kinds: str = ""
     parts: str = ""
     scores: str = ""
+    rotary: str = ""
     text: str = ""
     difference: float | None = None
     misfit: float | None = None

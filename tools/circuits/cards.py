@@ -126,14 +126,14 @@ side, and the feed-forward layer decides between them.
 
 Training asks at the pronoun alone, so what the nouns attend to, the other direction that
 `ix.score` reads, is left to chance. With three seeds and several lengths of training a head was
-right in up to 61 % there, or in up to 58 % from the pronoun, where its weights had become that
+right in up to 61% there, or in up to 58% from the pronoun, where its weights had become that
 small; a stronger decay of the weights and this seed were chosen because all heads stay closest
 to half.
 
 The pair is the lesson that attention is not explanation: the same behavior, with a head that
 shows the answer and without one. It is the known negative of the analyses of coreference. With
 two layers it is a matter of chance which of the two ways is learnt: of two trainings that were
-tried (512 and 256 wide) one left every head between 48 % and 63 % from the pronoun, on 60
+tried (512 and 256 wide) one left every head between 48% and 63% from the pronoun, on 60
 sentences; in the other a head told the nouns apart.""",
         "example": _PRONOUN_EXAMPLE.format(few=", num_nouns=12"),
         "measured": _PRONOUN_MEASURED.format(count=200),

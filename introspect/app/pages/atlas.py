@@ -8,7 +8,14 @@ import streamlit as st
 
 from introspect.app.cached import atlas_in, is_open, offered_atlas
 from introspect.app.chinese import word
-from introspect.app.display import embed_report, offer_table, plain, say, show_page
+from introspect.app.display import (
+    embed_report,
+    offer_table,
+    plain,
+    say,
+    say_that_findings_are_english,
+    show_page,
+)
 from introspect.app.form import kept, typed
 from introspect.app.tables import example_table
 from introspect.studies.atlas import Atlas
@@ -48,6 +55,8 @@ def draw() -> None:
         required=True,
         **kept("part", first, [say(part) for part in _PARTS.values()]),
     )
+    if part != "search":
+        say_that_findings_are_english()
     if part == "head":
         _draw_head(atlas)
     elif part == "search":

@@ -96,10 +96,10 @@ def _draw_studied(studied: Studied) -> None:
 
 def _draw_probed(probed: Probed) -> None:
     st.subheader(plain(f"{probed.name}, read by {probed.model}"), anchor=False)
+    say_that_findings_are_english()
     if not probed.is_finished:
         st.error(plain(probed.finding))
     else:
-        say_that_findings_are_english()
         st.markdown(plain(probed.finding))
         st.download_button(
             say("Download the report"),

@@ -107,7 +107,7 @@ class _EditedCall(AttentionCall):
 
     @property
     def is_edited(self) -> bool:
-        """Whether an intervention changes what is computed."""
+        """Return whether an intervention changes what is computed."""
         return True
 
     def eager(self) -> Attended:

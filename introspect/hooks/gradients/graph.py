@@ -65,7 +65,7 @@ class GraphRun:
 
     @property
     def is_replaceable(self) -> bool:
-        """Whether the run can be repeated with other weights."""
+        """Return whether the run can be repeated with other weights."""
         return self.route == _INTERFACE_ROUTE
 
 

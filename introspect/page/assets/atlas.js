@@ -106,6 +106,7 @@ export function mountAtlasView(section, style) {
     ]),
     said,
     element("div", { class: "atlas-table" }, table),
+    element("p", { class: "note on-paper" }, "The other columns are in heads.csv."),
   );
   sortableTable(table, "heads");
   drawn();

@@ -79,18 +79,26 @@ export function tokensOfLines(state) {
   const { pattern, row, drawn, isCombined } = state;
   const isSelf = pattern.keys === pattern.queries;
   const keys = state.shown("key");
-  const known = new Set(keys);
+  const known = keys.length < pattern.keyLen ? new Set(keys) : null;
+  const together = isCombined ? state.whole() : null;
   const lines = state.shown("query").map((query) => {
-    const best = { query, key: -1, weight: 0, isPlain: false };
+    let [best, most, isBestPlain] = [-1, 0, false];
     const visit = (key, weight) => {
+      // Most of a long text's weights are small: what cannot be the best is left first.
+      if (!(weight > most) && (isBestPlain || !(weight > LEAST))) return;
       const isPlain = !pattern.keys.special[key] && !(isSelf && key === query);
-      const isBetter = isPlain === best.isPlain ? weight > best.weight : isPlain && weight > LEAST;
-      if (isBetter && known.has(key)) Object.assign(best, { key, weight, isPlain });
+      const isBetter = isPlain === isBestPlain ? weight > most : isPlain && weight > LEAST;
+      if (isBetter && (!known || known.has(key)))
+        [best, most, isBestPlain] = [key, weight, isPlain];
     };
-    if (isCombined) for (const key of keys) visit(key, state.together(query, key));
+    if (together) for (const key of keys) visit(key, together[query * pattern.keyLen + key]);
     else for (const head of drawn) pattern.forEachWeight(row, head, query, visit);
-    best.isPlain &&= !pattern.queries.special[query];
-    return best;
+    return {
+      query,
+      key: best,
+      weight: most,
+      isPlain: isBestPlain && !pattern.queries.special[query],
+    };
   });
   lines.sort((a, b) => Number(b.isPlain) - Number(a.isPlain) || b.weight - a.weight);
   const found = lines.filter(({ key }) => key !== -1);

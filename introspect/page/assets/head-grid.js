@@ -27,6 +27,7 @@ export function headGrid(
 ) {
   const picture = element("div", { class: "picture" });
   const tip = element("div", { class: "cell-tip", "aria-hidden": "true", hidden: "" });
+  const places = new Map();
   const cells = layers.map((_layer, line) =>
     Array.from({ length: numHeads }, (_, column) => {
       const [row, head] = order ? order[line * numHeads + column] : [line, column];
@@ -34,34 +35,33 @@ export function headGrid(
       const cell = element("button", {
         type: "button",
         class: "cell",
+        tabindex: -1,
         "data-layer": layer,
         "data-head": head,
         "aria-label": names.cell(layer, head),
       });
-      cell.addEventListener("click", () => choose(row, head));
-      const show = () => {
-        label(cell, row, head);
-        point?.(row, head);
-      };
-      cell.addEventListener("pointerenter", show);
-      cell.addEventListener("pointerleave", hideTip);
-      cell.addEventListener("blur", hideTip);
-      cell.addEventListener("focus", () => {
-        enterAt(cell);
-        show();
-      });
-      cell.addEventListener("keydown", (event) => walk(event, line, column));
+      places.set(cell, { row, head, line, column });
       if (order) cell.append(element("span", { class: "cell-name" }, names.cell(layer, head)));
       return cell;
     }),
   );
-  const all = cells.flat();
+  const all = [...places.keys()];
+  let entered = null;
+  let marked = null;
 
   function enterAt(cell) {
-    for (const other of all) other.tabIndex = other === cell ? 0 : -1;
+    if (entered) entered.tabIndex = -1;
+    entered = cell;
+    cell.tabIndex = 0;
   }
 
-  function walk(event, line, column) {
+  function show(cell) {
+    const { row, head } = places.get(cell);
+    label(cell, row, head);
+    point?.(row, head);
+  }
+
+  function walk(event, { line, column }) {
     const [down, right] = ARROWS[event.key] ?? [0, 0];
     const next = cells[line + down]?.[column + right];
     if ((!down && !right) || !next) return;
@@ -110,9 +110,11 @@ export function headGrid(
 
   /** Frame one cell. */
   function mark(row, head) {
-    for (const cell of all) cell.removeAttribute("aria-current");
-    cellOf(row, head).setAttribute("aria-current", "true");
-    enterAt(cellOf(row, head));
+    const cell = cellOf(row, head);
+    marked?.removeAttribute("aria-current");
+    marked = cell;
+    cell.setAttribute("aria-current", "true");
+    enterAt(cell);
   }
 
   /** Frame cells that stand out, apart from the one that is chosen. */
@@ -126,6 +128,25 @@ export function headGrid(
   );
   const rowNames = layers.map((layer) => element("span", {}, `L${layer}`));
   const overlay = element("div", { class: "cells" }, all);
+  // One listener for all of them: there may be thousands.
+  const listen = (name, act) => {
+    overlay.addEventListener(name, (event) => {
+      const cell = event.target.closest(".cell");
+      if (cell) act(cell, event);
+    });
+  };
+  listen("click", (cell) => {
+    const { row, head } = places.get(cell);
+    choose(row, head);
+  });
+  listen("pointerover", show);
+  listen("pointerout", hideTip);
+  listen("focusout", hideTip);
+  listen("focusin", (cell) => {
+    enterAt(cell);
+    show(cell);
+  });
+  listen("keydown", (cell, event) => walk(event, places.get(cell)));
   const root = element(
     "div",
     { class: order ? "head-grid sorted" : "head-grid", role: "group", "aria-label": "Heads" },

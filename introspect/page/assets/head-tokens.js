@@ -100,10 +100,14 @@ class TokenSide {
 }
 
 /** Both sides, with what follows the pointer. */
-export function tokenSides(state, style, update) {
+export function tokenSides(state, style, update, before = null) {
   const sides = Object.fromEntries(
     ["query", "key"].map((side) => [side, new TokenSide(side, state, style.rowHeight)]),
   );
+  for (const [side, column] of Object.entries(sides)) {
+    // Of other weights the tokens are the same.
+    if (before?.[side].sequence === column.sequence) column.items = before[side].items;
+  }
   for (const column of Object.values(sides)) follow(column, state, update);
   return sides;
 }

@@ -151,7 +151,7 @@ class HeadView {
     };
     this.caption = element("p", { class: "reading", "aria-live": "polite" });
     this.lines = element("div", { class: "lines" });
-    this.sides = tokenSides(state, style, update);
+    this.sides = tokenSides(state, style, update, this.sides);
     this.map = minimap(
       () => ["query", "key"].map((side) => this.lane(side)),
       (lane, place) => this.lookAt(["query", "key"][lane], place),
@@ -381,7 +381,7 @@ class HeadView {
     this.place.style.setProperty("--bars", `${barsWidth(state)}px`);
     layOut(state, this.sides);
     showNumbers(state, style, this.sides);
-    this.caption.textContent = this.reading();
+    this.caption.replaceChildren(this.reading(), this.hint());
     writeLink(this.section.id, this.ownLink());
     if (this.width === 0) return;
     if (state.layout === "horizontal") this.drawAcross();
@@ -491,7 +491,7 @@ class HeadView {
     if (state.drawn.length === 0) return "No head is shown. Choose one above.";
     const shown = this.shownHeads();
     if (state.focal.length === 0) {
-      return `Showing ${shown}. Point at a token for its numbers.${this.foldedWords()}`;
+      return `Showing ${shown}.${this.foldedWords()}`;
     }
     const sides = ["query", "key"].map((side) => this.named(side));
     const [to, gives] = this.isThrough ? ["of", "holds of"] : ["to", "gives to"];
@@ -499,6 +499,14 @@ class HeadView {
     const taken = sides[1] ? `what each token ${gives} ${sides[1]}` : "";
     const numbers = [given, taken].filter(Boolean).join("; ");
     return `Numbers: ${numbers} (${shown}).${this.saying()}${this.removed()}${this.leftOut()}`;
+  }
+
+  /** What is of no use on paper and in a saved figure. */
+  hint() {
+    const isNeeded = this.state.drawn.length > 0 && this.state.focal.length === 0;
+    return isNeeded
+      ? element("span", { class: "on-screen" }, " Point at a token for its numbers.")
+      : "";
   }
 
   /** What is left of a long text while nothing is pointed at. */

@@ -8,7 +8,7 @@ const MARGIN = { l: 20, r: 100, t: 60, b: 20 };
 
 /**
  * The picture with the weights over it, as they are seen.
- * @param {HTMLImageElement} picture as it is shown: grey, or in its colors
+ * @param {HTMLImageElement} picture as it is shown: gray, or in its colors
  * @param {number[]} weights of all tokens
  */
 export function imageFigure(style, record, state, picture, weights) {
@@ -55,7 +55,7 @@ function titleOf(record, { row, heads, side, token }) {
   return `${name}: ${side === "query" ? `what ${place} attends to` : `what attends to ${place}`}`;
 }
 
-/** The picture as data, grey where it is seen grey. */
+/** The picture as data, gray where it is seen gray. */
 function addressOf(picture) {
   const canvas = document.createElement("canvas");
   canvas.width = picture.naturalWidth;

@@ -145,7 +145,7 @@ function controls(record, state, update) {
   return [layer.root, head.root, side.root];
 }
 
-/** The picture is grey at first, so that its colors are not taken for weights. */
+/** The picture is gray at first, so that its colors are not taken for weights. */
 function colorControl(picture) {
   const input = element("input", { type: "checkbox", name: "colors" });
   input.addEventListener("change", () => picture.classList.toggle("faded", !input.checked));

@@ -408,7 +408,8 @@ class Instrument {
   /** What the colors mean: from one end to the other, with no color in the middle or at the start. */
   showLegend(words, [low, high], isSigned) {
     const bar = element("i", { class: isSigned ? "strip-scale signed" : "strip-scale" });
-    this.legend.replaceChildren(`${words}  ${low} `, bar, ` ${high}`);
+    const ends = element("span", { class: "strip-ends" }, [`${low} `, bar, ` ${high}`]);
+    this.legend.replaceChildren(`${words}  `, ends);
   }
 }
 

@@ -96,6 +96,9 @@ export class LayerWords {
     const { state } = this;
     const { style, leftOut, shown, record } = state;
     const notes = isWritten && shown.length > 1 ? ["Bold: the largest of a layer."] : [];
+    if (state.combine === "one" && !state.isWhole && record.numHeads > 1 && record.numLayers > 1) {
+      notes.push(`H${state.head} is a different head in each layer.`);
+    }
     if (leftOut.length > 0) {
       const what = counted(leftOut.length, "special token");
       const most = state.combine === "max" && !state.isWhole ? ", in the head with most" : "";

@@ -2,6 +2,7 @@
 // around what is seen. A press or a drag brings a part into sight. It is beside the tokens, which
 // are read and reached without it.
 import { element } from "./dom.js";
+import { whenOnScreen } from "./plot.js";
 import { colorOf, onTheme, withOpacity } from "./theme.js";
 
 const LANE = 18;
@@ -31,7 +32,8 @@ export function minimap(lanes, look) {
     isWaiting = true;
     requestAnimationFrame(() => {
       isWaiting = false;
-      paint();
+      // To ask how high it is, where nobody sees it, would lay out its whole section.
+      whenOnScreen(root, paint);
     });
   }
 

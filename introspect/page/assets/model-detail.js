@@ -21,7 +21,8 @@ const HINT = "Point at the map for its numbers.";
 export function headDetail(style, view, open) {
   const title = element("h3", {}, "");
   const map = element("div", { class: "detail-map" });
-  const cell = element("p", { class: "detail-cell" }, HINT);
+  const hinting = () => element("span", { class: "on-screen" }, HINT);
+  const cell = element("p", { class: "detail-cell" }, hinting());
   const facts = element("table", { class: "detail-facts" });
   const pairs = element("ol", { class: "pairs" });
   const opener = element(
@@ -50,7 +51,7 @@ export function headDetail(style, view, open) {
     const axis = (sequence) => ({ ...sequence, tokens: sequence.labels.map((_, index) => index) });
     const point = (place) => {
       panel.point(place);
-      cell.textContent = place?.includes(null) === false ? cellWords(record, place) : HINT;
+      cell.replaceChildren(place?.includes(null) === false ? cellWords(record, place) : hinting());
     };
     const nothing = () => null;
     return new MatrixPanel(

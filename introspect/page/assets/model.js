@@ -47,7 +47,12 @@ export async function mountModelView(section, style, record) {
   const chosen = fitting(link, { sort: oneOf(sorts.map(([name]) => name)) });
   const view = new ShownMaps(style, record, style.weights, selection);
   const state = { sort: chosen.sort ?? "layer", head: null };
-  const caption = element("p", { class: "reading" }, "Point at a map to read its strongest pair.");
+  const hint = element(
+    "span",
+    { class: "on-screen" },
+    "Point at a map to read its strongest pair.",
+  );
+  const caption = element("p", { class: "reading" }, hint);
   const open = (row, head, follow) => {
     const options = { follow, weights: view.weights };
     openHead(section, record, record.layers[row], head, "model view", options);
@@ -202,8 +207,20 @@ export async function mountModelView(section, style, record) {
 /** What the maps are of: the attention itself, or another method's numbers. */
 class ShownMaps {
   constructor(style, record, weights, selection) {
-    Object.assign(this, { style, record, selection });
+    Object.assign(this, { style, record, selection, known: {} });
     this.set(weights);
+  }
+
+  /** The maps by some weights, and what is found in them. */
+  mapsBy(weights) {
+    const { style, record, pattern } = this;
+    const { tiles: given } = style.arrays;
+    const own = () => (given ? new OwnTiles(given) : new WholeTiles(record));
+    const tiles = methodOf(record, weights)
+      ? new PatternTiles(pattern, style.cells, isUnbounded(record, weights))
+      : own();
+    const hasNegative = tiles.values?.some((value) => value < 0) ?? false;
+    return { tiles, hasNegative, strongest: strongestPairs(pattern) };
   }
 
   /** The pair of words that is chosen on the page, and its weight in every head; null for none. */
@@ -228,18 +245,14 @@ class ShownMaps {
   }
 
   set(weights) {
-    const { style, record } = this;
+    const { record } = this;
     this.weights = weights;
     this.isWhole = isWhole(record, weights);
     this.pattern = patternBy(record, weights);
-    this.strongest = strongestPairs(this.pattern);
-    const { tiles } = style.arrays;
-    const own = () => (tiles ? new OwnTiles(tiles) : new WholeTiles(record));
-    this.tiles = methodOf(record, weights)
-      ? new PatternTiles(this.pattern, style.cells, isUnbounded(record, weights))
-      : own();
+    // Who goes back to some weights need not wait again.
+    this.known[weights] ??= this.mapsBy(weights);
+    Object.assign(this, this.known[weights]);
     this.most = this.tiles.most;
-    this.hasNegative = this.tiles.values?.some((value) => value < 0) ?? false;
     this.names = this.isWhole
       ? { cell: (layer) => `layer ${layer}`, column: () => "all heads" }
       : { cell: headName, column: (head) => `H${head}` };

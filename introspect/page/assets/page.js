@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { noteRecord } from "./exporting.js";
 import { foldLeads, tellHeight } from "./frame.js";
 import { readLink } from "./link.js";
-import { loadPlotly } from "./plot.js";
+import { loadPlotly, restWhenAway } from "./plot.js";
 import { followPrinting } from "./print.js";
 import { mountTables } from "./tables.js";
 import { themeSwitch } from "./theme.js";
@@ -26,6 +26,7 @@ async function mountSection(page, description, mounts) {
   const style = { ...description.state, arrays: Object.fromEntries(arrays), packed };
   await mounts[description.script](section, style, record, others);
   section.dispatchEvent(new Event("introspect:mounted"));
+  restWhenAway(section);
 }
 
 function fail(error) {

@@ -111,8 +111,16 @@ export class WordPattern {
   }
 }
 
-/** One entry for each word; a special token stays one of its own. */
+const words = new WeakMap();
+
+/** One entry for each word; the same ones for every pattern of a text. */
 function merged(sequence) {
+  if (!words.has(sequence)) words.set(sequence, mergedAnew(sequence));
+  return words.get(sequence);
+}
+
+/** A special token stays one of its own. */
+function mergedAnew(sequence) {
   const { groups, groupOf } = groupsOf(sequence, "word");
   const firsts = groups.map((group) => group[0]);
   return {

@@ -23,9 +23,19 @@ const undrawn = new Map();
 const isAway = new WeakMap();
 const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act, 30));
 const screen = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) isAway.set(target, !isIntersecting);
+  for (const { target, isIntersecting } of entries) {
+    isAway.set(target, !isIntersecting);
+    target.classList.toggle("away", !isIntersecting);
+  }
   drawWaiting((picture) => !isAway.get(sectionOf(picture)));
 });
+
+/** Lay a section out only while it is on the screen: a choice changes all of them. */
+export function restWhenAway(section) {
+  if (isAway.has(section)) return;
+  isAway.set(section, false);
+  screen.observe(section);
+}
 
 /**
  * Draw a picture: now what is on the screen, and else when nothing is left to do, or it comes onto
@@ -33,10 +43,7 @@ const screen = new IntersectionObserver((entries) => {
  */
 export function whenOnScreen(target, act) {
   const section = sectionOf(target);
-  if (!isAway.has(section)) {
-    isAway.set(section, false);
-    screen.observe(section);
-  }
+  restWhenAway(section);
   const isPrinting = document.documentElement.classList.contains("printing");
   if (isPrinting || !isAway.get(section)) {
     undrawn.delete(target);

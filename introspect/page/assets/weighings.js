@@ -4,6 +4,9 @@ import { choice } from "./controls.js";
 import { quantity } from "./numbers.js";
 import { MethodPattern, NormPattern } from "./patterns.js";
 
+// Every view reads the same ones.
+const patterns = new WeakMap();
+
 /** Unpack what the methods of a record need; everything else needs this to have happened. */
 export async function loadMethods(record) {
   for (const name of Object.keys(record.methods)) {
@@ -29,7 +32,11 @@ export function isUnbounded(record, weights) {
 /** The record, or the pattern of a method with the same face. */
 export function patternBy(record, weights) {
   if (!methodOf(record, weights)) return record;
-  return weights === "norm" ? new NormPattern(record) : new MethodPattern(record, weights);
+  if (!patterns.has(record)) patterns.set(record, {});
+  const known = patterns.get(record);
+  known[weights] ??=
+    weights === "norm" ? new NormPattern(record) : new MethodPattern(record, weights);
+  return known[weights];
 }
 
 /** The weights that a record can be shown by, with their words. */

@@ -207,7 +207,7 @@ function numbersOf(boxes, written, frame) {
 function setRow(word, row) {
   const number = word.lastChild;
   const isNone = row === -1;
-  number.style.setProperty("--row", String(Math.max(row, 0)));
+  number.style.setProperty("--number-row", String(Math.max(row, 0)));
   number.classList.toggle("unseen-number", isNone);
   word.title = isNone ? number.textContent : "";
 }

@@ -25,3 +25,4 @@ from .rules import RuleFunction as RuleFunction
 from .sentences import RULE as RULE
 from .sentences import HeadSentences as HeadSentences
 from .tables import AtlasTables as AtlasTables
+from .tags import Tags as Tags

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 
+from introspect.data import Sentence
 from introspect.errors import InputError
 from introspect.functional import visible_offsets
 from introspect.records import TokenSequence
@@ -40,6 +41,7 @@ from introspect.studies.atlas.row_figures import (
 )
 from introspect.studies.atlas.rule_text import RuleText
 from introspect.studies.atlas.rules import RULES, Rule
+from introspect.studies.atlas.tags import Tags
 
 #: The blocks that texts are divided into by their hashes: half of them find, half of them check.
 BLOCKS = 64
@@ -120,10 +122,12 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
     Args:
         examples: how many of a head's strongest rows are kept.
         rules: further rules beside those of the package, by name.
+        pos: parts of speech of texts that come without.
     """
 
     examples: int = NUM_EXAMPLES
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    pos: Tags = field(default_factory=Tags)
     takes_masks: bool = True
     _layers: tuple[int, ...] = ()
     _sums: _Sums | None = None
@@ -152,10 +156,13 @@ class AtlasAnalyzer(LayerByLayer[list[_Seen]]):
                     tokens,
                     number,
                     TextName(name, shown),
-                    RuleText.read(tokens, item),
+                    RuleText.read(tokens, item, self._tree_of(item, shown)),
                     self.kept.is_sampled(number),
                 )
             )
+
+    def _tree_of(self, item: Any, text: str) -> Sentence | None:
+        return None if isinstance(item, Sentence) else self.pos.of_text(text)
 
     def see(
         self, layer: int, attentions: torch.Tensor, visible: torch.Tensor | None = None

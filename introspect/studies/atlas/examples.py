@@ -53,7 +53,7 @@ class Example(NamedTuple):
 
     @property
     def order(self) -> tuple[float, int]:
-        """What examples are sorted by: the largest weight first, then the hash of the text."""
+        """Return the sort key of examples: the largest weight first, then the hash of the text."""
         return -self.weight, self.number
 
 

@@ -144,7 +144,7 @@ class Atlas:
 
     @cached_property
     def coreference(self) -> pd.DataFrame:
-        """What each head does on the cases, and with pronouns; empty where no cases were given."""
+        """Return what each head does on the cases and with pronouns; empty without cases."""
         return self._optional("coreference")
 
     @cached_property
@@ -154,7 +154,7 @@ class Atlas:
 
     @cached_property
     def copying(self) -> pd.DataFrame:
-        """How far each head copies what it reads; empty of models without an unembedding."""
+        """Return how far each head copies what it reads; empty of models without an unembedding."""
         return self._optional("copying")
 
     def head(self, layer: HeadLike | int, head: int | None = None) -> HeadCard:
@@ -283,7 +283,7 @@ class HeadCard:
 
     @property
     def sentence(self) -> str:
-        """What it does, in a sentence."""
+        """Return what it does, in a sentence."""
         return str(self.row["sentence"])
 
     def __repr__(self) -> str:

@@ -95,7 +95,7 @@ class TextMasks:
 
     @cached_property
     def apart(self) -> npt.NDArray[np.bool_]:
-        """Which two rules ask for other keys in some row, ``(num_rules, num_rules)``."""
+        """Return which two rules ask for other keys in some row, ``(num_rules, num_rules)``."""
         asked = self.targets & self.asked[..., None]
         keys = np.array([hash(each.numpy().tobytes()) for each in asked])
         return np.asarray(keys[:, None] != keys[None, :])

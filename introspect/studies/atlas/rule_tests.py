@@ -85,7 +85,7 @@ class HalfFigures:
 
     @property
     def is_strong(self) -> npt.NDArray[np.bool_]:
-        """Whether the rule covers enough to be named."""
+        """Return whether the rule covers enough to be named."""
         with np.errstate(invalid="ignore"):
             return (self.coverage >= COVERAGE) & (self.beyond >= BEYOND) & (self.n >= FEWEST_ROWS)
 
@@ -157,7 +157,7 @@ class FoundRules:
 
     @property
     def is_checked(self) -> bool:
-        """Whether there are texts enough to check any rule."""
+        """Return whether there are texts enough to check any rule."""
         return bool(np.isfinite(self.p_adjusted).any())
 
     def table(self, layers: tuple[int, ...]) -> pd.DataFrame:

@@ -96,18 +96,25 @@ class RuleText:
         )
 
     @classmethod
-    def read(cls, tokens: TokenSequence, item: CorefCase | Sentence | None = None) -> RuleText:
+    def read(
+        cls,
+        tokens: TokenSequence,
+        item: CorefCase | Sentence | None = None,
+        tree: Sentence | None = None,
+    ) -> RuleText:
         """Build a text from the tokens that a model reads, and what comes with it.
 
         Args:
             tokens: the tokens.
             item: a coreference case, a sentence of a treebank, or ``None``.
+            tree: the text as a sentence of another treebank, if the item is none.
         """
         count = len(tokens)
         words = np.array([-1 if w is None else w for w in tokens.word_ids], dtype=np.int64)
         tags, tree_words, heads = ("",) * count, words, np.full(count, -1)
-        if isinstance(item, Sentence):
-            tags, tree_words, heads = _of_tree(tokens, item)
+        tree = item if isinstance(item, Sentence) else tree
+        if tree is not None:
+            tags, tree_words, heads = _of_tree(tokens, tree)
         pronoun: list[int] = []
         antecedents: list[int] = []
         if isinstance(item, CorefCase):

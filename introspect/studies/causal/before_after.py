@@ -78,7 +78,7 @@ class BeforeAfter:
 
     @cached_property
     def attention(self) -> pd.DataFrame:
-        r"""How much the attention of each head changes.
+        r"""Return how much the attention of each head changes.
 
         .. math:: \frac{1}{n} \sum_i \frac{1}{2} \sum_j |a_{ij} - b_{ij}|
 
@@ -103,7 +103,7 @@ class BeforeAfter:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the change, each sentence with the numbers behind it."""
+        """Return what is claimed of the change, each sentence with the numbers behind it."""
         return (*self._of_attention(), *self._of_preference())
 
     def _of_attention(self) -> Iterator[Claim]:

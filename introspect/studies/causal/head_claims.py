@@ -98,7 +98,7 @@ class Found(Protocol):
 
     @property
     def ability(self) -> Ability:
-        """How often the unchanged model is right."""
+        """Return how often the unchanged model is right."""
 
     @property
     def correlation(self) -> float:

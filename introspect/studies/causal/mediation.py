@@ -66,7 +66,7 @@ class Mediation:
 
     @property
     def is_shown(self) -> bool:
-        """Whether there is a change to mediate: the whole interval of the total is above 0."""
+        """Return whether there is a change to mediate: the interval of the total is above 0."""
         return bool(self.heads["total_low"].iloc[0] > 0)
 
 

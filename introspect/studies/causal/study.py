@@ -108,7 +108,7 @@ class CausalStudy:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed, each sentence with the numbers behind it."""
+        """Return what is claimed, each sentence with the numbers behind it."""
         return claims_of(self)
 
     def __repr__(self) -> str:

@@ -47,7 +47,7 @@ class Ability:
 
     @property
     def is_above_chance(self) -> bool:
-        """Whether the whole interval is above the accuracy of a blind choice."""
+        """Return whether the whole interval is above the accuracy of a blind choice."""
         return self.low > self.chance
 
 

@@ -48,7 +48,7 @@ class CoreferenceAnalyzer:
 
     @property
     def takes_masks(self) -> bool:
-        """Whether ``see`` is to be told which keys the mask lets each query see."""
+        """Return whether ``see`` is to be told which keys the mask lets each query see."""
         return True
 
     @property

@@ -53,7 +53,7 @@ class Bias:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the difference; empty where there are too few groups for a test."""
+        """Return the claims of the difference; empty where there are too few groups for a test."""
         return bias_claims(self.table, self.contrast, self.num_groups)
 
 

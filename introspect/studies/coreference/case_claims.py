@@ -43,15 +43,15 @@ class Read(Protocol):
 
     @property
     def observable(self) -> torch.Tensor:
-        """Which layers see every candidate."""
+        """Return which layers see every candidate."""
 
     @property
     def readable(self) -> torch.Tensor:
-        """Which heads can be read."""
+        """Return which heads can be read."""
 
     @property
     def is_observable(self) -> bool:
-        """Whether any layer can attend in this direction."""
+        """Return whether any layer can attend in this direction."""
 
 
 class CaseText(Protocol):
@@ -59,11 +59,11 @@ class CaseText(Protocol):
 
     @property
     def pointing(self) -> Pointing | None:
-        """What the pronoun gives the antecedents."""
+        """Return what the pronoun gives the antecedents."""
 
     @property
     def pointing_elsewhere(self) -> Mapping[Span, Pointing]:
-        """What it gives each distractor."""
+        """Return what it gives each distractor."""
 
     @property
     def directions(self) -> Sequence[Read]:

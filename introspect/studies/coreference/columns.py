@@ -128,7 +128,7 @@ class ScoredCase:
 
     @property
     def is_forced_choice(self) -> bool:
-        """Whether the case offers a choice."""
+        """Return whether the case offers a choice."""
         return bool(len(self.labelings))
 
     @property

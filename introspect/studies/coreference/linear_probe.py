@@ -65,7 +65,7 @@ class CandidateFeatures:
 
     @property
     def is_forced_choice(self) -> bool:
-        """Whether there is a right and a wrong answer."""
+        """Return whether there is a right and a wrong answer."""
         return any(self.antecedents) and not all(self.antecedents)
 
 

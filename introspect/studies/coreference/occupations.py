@@ -61,7 +61,7 @@ class Occupation:
 
     @property
     def is_gotcha(self) -> bool:
-        """Whether the stereotype leads to the wrong candidate.
+        """Return whether the stereotype leads to the wrong candidate.
 
         The pronoun has not the gender of most people of the occupation, which is the antecedent; or
         it has, and the other participant is.
@@ -89,7 +89,7 @@ class OccupationBias:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the correlation, and what would have been found where nothing was."""
+        """Return the claims of the correlation, or the correlation that would have been found."""
         return occupation_claims(self.table, self.num_occupations, self.detectable)
 
 

@@ -94,7 +94,7 @@ class PairVersion:
 
     @property
     def is_forced_choice(self) -> bool:
-        """Whether there is a right and a wrong answer."""
+        """Return whether there is a right and a wrong answer."""
         return any(self.antecedents) and not all(self.antecedents)
 
     def right(self) -> Floats:
@@ -176,7 +176,7 @@ class PairShifts:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the shifts; empty where there are too few pairs for a test."""
+        """Return what is claimed of the shifts; empty where there are too few pairs for a test."""
         return pair_claims(self.table, self.detectable)
 
 

@@ -50,18 +50,18 @@ class Pointing:
 
     @property
     def ratio(self) -> torch.Tensor:
-        """How many times as much the word gives as the others; infinite where they give nothing."""
+        """Return the weight of the word over the others'; infinite where they give nothing."""
         return self.share / self.others
 
     @property
     def points(self) -> torch.Tensor:
-        """Which heads point, ``(num_layers, num_heads)``, bool."""
+        """Return which heads point, ``(num_layers, num_heads)``, bool."""
         is_large = self.share > POINTING + _ROUNDING
         return is_large & (self.share >= TIMES * self.others * (1 - _ROUNDING))
 
     @property
     def readable(self) -> torch.Tensor:
-        """Which heads have finite attention wherever there is something to see, bool."""
+        """Return which heads have finite attention wherever there is something to see, bool."""
         return self.share.isfinite() & (self.others.isfinite() | (self.num_others == 0)[:, None])
 
     def ranked(self) -> list[PointingHead]:

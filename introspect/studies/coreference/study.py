@@ -61,12 +61,12 @@ class DirectionScores:
 
     @property
     def readable(self) -> torch.Tensor:
-        """Which heads of observable layers have finite weights, ``(num_layers, num_heads)``."""
+        """Return the heads with finite weights seen, ``(num_layers, num_heads)``."""
         return self.weights.isfinite().all(0) & self.observable[:, None]
 
     @property
     def is_observable(self) -> bool:
-        """Whether any layer can attend in this direction."""
+        """Return whether any layer can attend in this direction."""
         return bool(self.observable.any())
 
     def ranked(self) -> list[Head]:
@@ -176,14 +176,14 @@ class CapturedText:
 
     @cached_property
     def pointing(self) -> Pointing | None:
-        """What the pronoun gives the antecedents together; ``None`` without any."""
+        """Return what the pronoun gives the antecedents together; ``None`` without any."""
         if self.case is None:
             return None
         return pointing_to(self.record, self.case, [c.span for c in self.case.antecedents])
 
     @cached_property
     def pointing_elsewhere(self) -> dict[Span, Pointing]:
-        """What the pronoun gives each distractor, by its span."""
+        """Return what the pronoun gives each distractor, by its span."""
         if self.case is None:
             return {}
         spans = dict.fromkeys(candidate.span for candidate in self.case.distractors)
@@ -192,7 +192,7 @@ class CapturedText:
 
     @cached_property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of a case, each sentence with its numbers; empty for a text without."""
+        """Return the claims of a case, each sentence with its numbers; empty for a text without."""
         return () if self.case is None else case_claims(self, self.case)
 
 
@@ -215,14 +215,14 @@ class CoreferenceStudy:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the only case, or of the scores over several."""
+        """Return what is claimed of the only case, or of the scores over several."""
         if len(self.texts) == 1:
             return self.texts[0].claims
         return () if self.scores is None else in_sample_claims(self.scores)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What a reader must know first, of every text."""
+        """Return what a reader must know first, of every text."""
         return tuple(dict.fromkeys(n for text in self.texts for n in text.record.notices))
 
 

@@ -88,7 +88,7 @@ class Scores:
 
     @cached_property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the held-out choice, each sentence with the numbers behind it."""
+        """Return the claims of the held-out choice, each sentence with the numbers behind it."""
         return choice_claims(self)
 
 

@@ -86,12 +86,12 @@ class RelationSums:
 
     @property
     def is_testable(self) -> bool:
-        """Whether enough sentences have the relation for intervals and tests."""
+        """Return whether enough sentences have the relation for intervals and tests."""
         return len(self.blocks) >= FEWEST_GROUPS
 
     @property
     def competes(self) -> npt.NDArray[np.bool_]:
-        """Which columns count in enough pairs to be chosen."""
+        """Return which columns count in enough pairs to be chosen."""
         n = self.n.sum(0)
         return np.asarray(n >= max(_OBSERVABLE_ENOUGH * n.max(), 1))
 

@@ -58,7 +58,7 @@ class HeadStudy:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of roles and of shapes, each sentence with the numbers behind it."""
+        """Return the claims of roles and of shapes, each sentence with the numbers behind it."""
         of_patterns = () if self.patterns is None else pattern_claims(self.patterns)[2:]
         return (*known_role_claims(self), *of_patterns)
 

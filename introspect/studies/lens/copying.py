@@ -60,7 +60,7 @@ class OvCircuits:
 
     @property
     def is_to_unembedding(self) -> bool:
-        """Whether what is written is read by the unembedding, not by the embeddings."""
+        """Return whether what is written is read by the unembedding, not by the embeddings."""
         return self._readout is not None
 
     @cached_property

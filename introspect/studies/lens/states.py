@@ -56,7 +56,7 @@ class State:
 
     @property
     def keeps_its_shape(self) -> bool:
-        """Whether its output has the shape of its input."""
+        """Return whether its output has the shape of its input."""
         return self.given is not None and self.given.shape == self.result.shape
 
 

@@ -72,7 +72,7 @@ class LensStudy:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """What is claimed of the token, each sentence with the numbers behind it."""
+        """Return what is claimed of the token, each sentence with the numbers behind it."""
         return lens_claims(self.at, self.parts)
 
     def __repr__(self) -> str:

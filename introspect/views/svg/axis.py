@@ -40,7 +40,7 @@ class Axis:
 
     @property
     def is_across(self) -> bool:
-        """Whether it runs from left to right."""
+        """Return whether it runs from left to right."""
         return self.name.startswith("x")
 
     @property
@@ -55,7 +55,7 @@ class Axis:
 
     @property
     def side(self) -> str:
-        """Where its labels are."""
+        """Return where its labels are."""
         return str(self.options.get("side") or ("bottom" if self.is_across else "left"))
 
     @property
@@ -82,7 +82,7 @@ class Axis:
 
     @property
     def tick_length(self) -> float:
-        """How far its ticks stand out."""
+        """Return how far its ticks stand out."""
         given = any(self.options.get(name) for name in ("ticklen", "tickwidth", "tickcolor"))
         shown = self.options.get("ticks", "outside" if given else "")
         return float(self.options.get("ticklen", _TICK)) if shown == "outside" else 0.0

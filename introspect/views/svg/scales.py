@@ -44,7 +44,7 @@ class Scale:
 
     @property
     def is_upright(self) -> bool:
-        """Whether it stands beside the plot; otherwise it lies below it."""
+        """Return whether it stands beside the plot; otherwise it lies below it."""
         return bool(self.options["orientation"] == "v")
 
     @property

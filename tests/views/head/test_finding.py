@@ -172,6 +172,8 @@ def test_two_views_of_a_page_write_two_files_which_say_what_they_are_of(open_pag
         names.append(waiting.value.suggested_filename)
         text = Path(waiting.value.path()).read_text(encoding="utf-8")
         assert "Ann slept · Bo woke · L0H1 · raw weights" in text
+        # Nothing in a picture can be pointed at.
+        assert "Showing L0H1." in text and "Point at" not in text
     assert len(set(names)) == 2
 
 
