@@ -1,13 +1,16 @@
 """How far an atlas can be trusted, and what it costs.
 
     python benchmarks/atlas.py null [--seeds 100]
+    python benchmarks/atlas.py copying [--seeds 20]
     python benchmarks/atlas.py planted [--seeds 20]
     python benchmarks/atlas.py cost FILE [--texts 400]
     python benchmarks/atlas.py memory
     python benchmarks/atlas.py pages [DIR]
 
 `null`: a small BERT and a small Llama with random weights, drawn anew for each seed, on the
-package's own sentences; printed is in how many of the atlases any head is given a rule. `planted`:
+package's own sentences; printed is in how many of the atlases any head is given a rule.
+`copying`: a small Llama with random weights; printed is in how many any head is said to copy or to
+write against what it reads, in texts or by its weights. `planted`:
 attention made for one head for each rule, on drawn texts with words of pieces and trees; printed
 is how often the head is given its rule, and how often another. `cost`: the bare model and the
 atlas in turn over the same batches of the texts of a GAP file, both in one thread. `memory`: the
@@ -36,6 +39,8 @@ import transformers as tf
 import introspect as ix
 from introspect.data import grammar_cases, own_cases, read_cases
 from introspect.models import encode_batch, load_text, padded, run_inputs
+from introspect.records import Head
+from introspect.runs.atlas_writes import writes_of
 from introspect.studies.atlas import AtlasAnalyzer
 from introspect.studies.atlas.rule_tests import FoundRules
 from introspect.studies.runner import BatchRunner
@@ -52,7 +57,9 @@ SMALL: dict[str, Any] = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["null", "planted", "cost", "memory", "pages", "one"])
+    parser.add_argument(
+        "what", choices=["null", "copying", "planted", "cost", "memory", "pages", "one"]
+    )
     parser.add_argument("file", nargs="?")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--texts", type=int, default=400)
@@ -60,6 +67,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.what == "null":
         null(options.seeds or 100)
+    elif options.what == "copying":
+        copying(options.seeds or 20)
     elif options.what == "planted":
         planted(options.seeds or 20)
     elif options.what == "cost":
@@ -109,6 +118,31 @@ def null(seeds: int) -> None:
             sums = read(random_model(kind, seed), texts).compute()
             given += bool(FoundRules.of(sums, seed=seed).is_named.any())
         print(f"{kind}, {len(texts)} texts: {given} of {seeds} seeds with a head that has a rule")
+
+
+def copying(seeds: int) -> None:
+    """Print how many language models with random weights have a head that is said to copy."""
+    texts = [case.text for case in grammar_cases(60)]
+    tokenizer = ix.load("minilm").tokenizer
+    config = tf.LlamaConfig(vocab_size=len(tokenizer), num_key_value_heads=2, **SMALL)
+    said = {
+        "copies": 0,
+        "writes against": 0,
+        "copies by weights": 0,
+        "writes against by weights": 0,
+    }
+    for seed in range(seeds):
+        torch.manual_seed(seed)
+        module = tf.AutoModelForCausalLM.from_config(config).eval()
+        model = load_text((module, tokenizer), lm_head=True)
+        sums = read(model, texts).compute()
+        tokens = {number: model.tokens(named.text) for number, named in sums.kept.texts.items()}
+        writes = writes_of(model, sums, str, tokens)
+        heads = [Head(layer, head) for layer in sums.layers for head in range(sums.num_heads)]
+        kinds = {claim.kind for head in heads for claim in writes.claims(head)}
+        for kind in said:
+            said[kind] += kind in kinds
+    print(f"Llama, {len(texts)} texts, {seeds} seeds, those with a head that …: {said}")
 
 
 def planted(seeds: int) -> None:

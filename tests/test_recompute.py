@@ -51,6 +51,7 @@ def folders(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["probe", "random", "causal", "heads", "atlas", "writes"])
 def test_the_tables_give_the_numbers_of_the_claims(folders, name):
     wrong, left, count = faults(folders / name)

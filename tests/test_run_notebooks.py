@@ -11,14 +11,30 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("nbclient", reason="nbclient is not installed (the extra notebooks)")
-pytest.importorskip("ipykernel", reason="ipykernel is not installed (the extra notebooks)")
+# Not imported to be found: the readers of notebooks take seconds, in workers too that run no test
+# of this file.
+pytestmark = [
+    pytest.mark.skipif(
+        importlib.util.find_spec(name) is None,
+        reason=f"{name} is not installed (the extra notebooks)",
+    )
+    for name in ("nbclient", "ipykernel")
+]
 
 ROOT = Path(__file__).resolve().parent.parent
-_SPEC = importlib.util.spec_from_file_location("run_notebooks", ROOT / "tools" / "run_notebooks.py")
-assert _SPEC and _SPEC.loader
-runner = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(runner)
+FOLDER = ROOT / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def runner() -> Any:
+    spec = importlib.util.spec_from_file_location(
+        "run_notebooks", ROOT / "tools" / "run_notebooks.py"
+    )
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 NAMES = (
     "01_quick_start",
@@ -35,18 +51,18 @@ NAMES = (
 
 
 def test_all_notebooks_are_here():
-    assert tuple(sorted(path.stem for path in runner.FOLDER.glob("*.ipynb"))) == NAMES
+    assert tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb"))) == NAMES
 
 
 @pytest.fixture(params=NAMES)
 def path(request: pytest.FixtureRequest) -> Path:
-    return runner.FOLDER / f"{request.param}.ipynb"
+    return FOLDER / f"{request.param}.ipynb"
 
 
 # --- as they are committed -------------------------------------------------------------------
 
 
-def test_it_is_committed_with_its_outputs_and_no_fault(path):
+def test_it_is_committed_with_its_outputs_and_no_fault(runner, path):
     notebook = runner.read(path)
     cells = list(runner.code_cells(notebook))
     # What only defines and imports gives nothing; every other cell has run, from top to bottom.
@@ -57,13 +73,13 @@ def test_it_is_committed_with_its_outputs_and_no_fault(path):
     assert runner.faults_of(notebook) == []
 
 
-def test_it_is_written_as_the_runner_writes(path):
+def test_it_is_written_as_the_runner_writes(runner, path):
     """So that running it again changes nothing but what it gives."""
     notebook = runner.read(path)
     assert runner.written(runner.cleaned(copy.deepcopy(notebook))) == path.read_text("utf-8")
 
 
-def test_its_first_cell_says_how_to_install(path):
+def test_its_first_cell_says_how_to_install(runner, path):
     first = runner.read(path).cells[0]
     assert first.cell_type == "markdown"
     assert 'pip install ".[' in first.source
@@ -71,7 +87,7 @@ def test_its_first_cell_says_how_to_install(path):
     assert "pip install introspect" not in first.source
 
 
-def test_its_figures_show_where_scripts_do_not_run(path):
+def test_its_figures_show_where_scripts_do_not_run(runner, path):
     """A code host shows pictures and tables, and no frames."""
     outputs = [out for cell in runner.code_cells(runner.read(path)) for out in cell.outputs]
     kinds = {kind for out in outputs for kind in out.get("data", {})}
@@ -128,11 +144,11 @@ OTHERS: dict[str, list[dict[str, str]]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
-def test_every_cell_survives_another_sentence(name):
+def test_every_cell_survives_another_sentence(runner, name):
     """One kernel for all sentences: its start takes longer than they do."""
     if name.startswith("07"):
         pytest.importorskip("bertviz", reason="bertviz is not installed")
-    committed = runner.read(runner.FOLDER / f"{name}.ipynb")
+    committed = runner.read(FOLDER / f"{name}.ipynb")
     notebook = copy.deepcopy(committed)
     notebook.cells = [
         cell for texts in OTHERS[name] for cell in runner.with_texts(committed, texts).cells
@@ -146,22 +162,22 @@ def test_every_cell_survives_another_sentence(name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_first_cell_holds_the_sentence_and_the_model(name):
-    notebook = runner.read(runner.FOLDER / f"{name}.ipynb")
+def test_the_first_cell_holds_the_sentence_and_the_model(runner, name):
+    notebook = runner.read(FOLDER / f"{name}.ipynb")
     colab, first, *later = runner.code_cells(notebook)
     assert runner.IN_COLAB in colab.source
     given = OTHERS[name][0]
     changed = runner.parameters(runner.with_texts(notebook, given))
     assert all(f"{key} = {text!r}" in changed.source for key, text in given.items())
-    assert "model = ix.load(" in first.source
+    assert "model = ix.load(" in first.source or name.startswith("09")  # which makes its own
     # No later cell names a word of the sentence itself.
     own = runner.texts_of(first)
     words = {own[key] for key in own if key in ("pronoun", "antecedent", "distractor")}
     assert not [cell.source for cell in later for word in words if f'"{word}"' in cell.source]
 
 
-def test_only_texts_of_the_first_cell_can_be_others(tmp_path):
-    notebook = runner.read(notebook_of(tmp_path, "text = 'a'\nnumber = 1", "later = 'b'"))
+def test_only_texts_of_the_first_cell_can_be_others(runner, tmp_path):
+    notebook = runner.read(notebook_of(runner, tmp_path, "text = 'a'\nnumber = 1", "later = 'b'"))
     assert next(runner.code_cells(runner.with_texts(notebook, {"text": "it's"}))).source == (
         'text = "it\'s"\nnumber = 1'
     )
@@ -170,8 +186,8 @@ def test_only_texts_of_the_first_cell_can_be_others(tmp_path):
             runner.with_texts(notebook, {name: "c"})
 
 
-def test_outputs_of_another_sentence_are_not_written(tmp_path):
-    path = notebook_of(tmp_path, "text = 'a'")
+def test_outputs_of_another_sentence_are_not_written(runner, tmp_path):
+    path = notebook_of(runner, tmp_path, "text = 'a'")
     with pytest.raises(SystemExit):
         runner.main([str(path), "--write", "--set", "text=b"])
 
@@ -179,7 +195,7 @@ def test_outputs_of_another_sentence_are_not_written(tmp_path):
 # --- what is a fault -------------------------------------------------------------------------
 
 
-def notebook_of(tmp_path: Path, *sources: str, outputs: tuple[str, ...] = ()) -> Path:
+def notebook_of(runner: Any, tmp_path: Path, *sources: str, outputs: tuple[str, ...] = ()) -> Path:
     """A notebook of cells that have not run, or that once printed something."""
     cells = []
     for number, source in enumerate(sources):
@@ -202,7 +218,7 @@ def notebook_of(tmp_path: Path, *sources: str, outputs: tuple[str, ...] = ()) ->
     return path
 
 
-def printing(text: str) -> Any:
+def printing(runner: Any, text: str) -> Any:
     """A notebook with one cell that has printed something."""
     output = {"output_type": "stream", "name": "stdout", "text": text}
     cell = {
@@ -214,8 +230,9 @@ def printing(text: str) -> Any:
 
 
 @pytest.mark.slow
-def test_a_fresh_kernel_runs_all_cells_and_the_same_again(tmp_path):
+def test_a_fresh_kernel_runs_all_cells_and_the_same_again(runner, tmp_path):
     path = notebook_of(
+        runner,
         tmp_path,
         "import os, sys\nprint('one', end=' ')\nsys.stdout.flush()\nprint('two')\nstate = 1",
         "print(state, os.environ['HF_HUB_OFFLINE'], os.listdir())",
@@ -234,9 +251,13 @@ def test_a_fresh_kernel_runs_all_cells_and_the_same_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_goes_wrong_is_told_and_nothing_is_written(tmp_path, capsys):
+def test_what_goes_wrong_is_told_and_nothing_is_written(runner, tmp_path, capsys):
     path = notebook_of(
-        tmp_path, "import warnings\nwarnings.warn('mind the gap')", "1 / 0", "print('never')"
+        runner,
+        tmp_path,
+        "import warnings\nwarnings.warn('mind the gap')",
+        "1 / 0",
+        "print('never')",
     )
     before = path.read_text("utf-8")
     assert runner.main([str(path), "--write"]) == 1
@@ -246,26 +267,26 @@ def test_what_goes_wrong_is_told_and_nothing_is_written(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_cell_that_asks_a_network_fails(tmp_path):
+def test_a_cell_that_asks_a_network_fails(runner, tmp_path):
     path = notebook_of(
-        tmp_path, "import urllib.request as r\nr.urlopen('http://example.org', timeout=5)"
+        runner, tmp_path, "import urllib.request as r\nr.urlopen('http://example.org', timeout=5)"
     )
     faults = runner.check(path)
     assert any("URLError" in fault and "refused" in fault for fault in faults), faults
 
 
-def test_other_text_than_the_committed_is_a_fault(tmp_path):
-    path = notebook_of(tmp_path, "print(6 * 7)", outputs=("41\n",))
+def test_other_text_than_the_committed_is_a_fault(runner, tmp_path):
+    path = notebook_of(runner, tmp_path, "print(6 * 7)", outputs=("41\n",))
     (fault,) = runner.check(path)
     assert "code cell 1 no longer says '41\\n', but '42\\n'" in fault
 
 
-def test_text_is_not_compared_without_the_file_it_was_made_with():
-    made = printing("1")
+def test_text_is_not_compared_without_the_file_it_was_made_with(runner):
+    made = printing(runner, "1")
     made.metadata["introspect"] = {"made_with": ["INTROSPECT_GAP"]}
     assert not runner.is_comparable(made, {})
     assert runner.is_comparable(made, {"INTROSPECT_GAP": "gap.tsv"})
-    assert runner.is_comparable(printing("1"), {})
+    assert runner.is_comparable(printing(runner, "1"), {})
 
 
 @pytest.mark.parametrize(
@@ -275,22 +296,22 @@ def test_text_is_not_compared_without_the_file_it_was_made_with():
         ("see /home/someone/file", "path of this machine"),
         (f"see {sys.prefix}/lib", "path of this machine"),
         ("<thing at 0x7f00aa>", "address in memory"),
-        ("x" * runner.MOST_BYTES, "3.0 MB"),
+        ("x" * 3_000_000, "3.0 MB"),
     ],
     ids=["home", "another home", "environment", "address", "size"],
 )
-def test_what_must_not_be_committed(text, fault):
-    (found, *_) = runner.faults_of(printing(text))
+def test_what_must_not_be_committed(runner, text, fault):
+    (found, *_) = runner.faults_of(printing(runner, text))
     assert fault in found
-    assert runner.faults_of(printing("nothing wrong")) == []
+    assert runner.faults_of(printing(runner, "nothing wrong")) == []
 
 
-def test_a_picture_that_spells_a_path_is_no_fault():
-    assert runner.faults_of(printing("a" * 60 + "/tmp/" + "b" * 60)) == []
-    assert runner.faults_of(printing("'/tmp/bbbbbbb'"))
+def test_a_picture_that_spells_a_path_is_no_fault(runner):
+    assert runner.faults_of(printing(runner, "a" * 60 + "/tmp/" + "b" * 60)) == []
+    assert runner.faults_of(printing(runner, "'/tmp/bbbbbbb'"))
 
 
-def test_the_environment_is_put_back():
+def test_the_environment_is_put_back(runner):
     before = dict(os.environ)
     with runner.environment({"HF_HUB_OFFLINE": "perhaps", "NEW_ONE": "1"}):
         assert os.environ["NEW_ONE"] == "1"

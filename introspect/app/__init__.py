@@ -1,6 +1,7 @@
 """The app: captures, views, and reports in a browser on this machine.
 
     server     where it listens, and what it may do
+    offered    what the app is started with
     entries    what a form holds, as the library takes it; an example for each bundled model
     form       the fields for a text and a model, which pages share
     uploads    an uploaded file, checked and probed

@@ -10,6 +10,7 @@ import streamlit as st
 
 from introspect.app.display import say
 from introspect.app.entries import MODELS, Entry, Removal
+from introspect.app.offered import offered_atlas
 from introspect.app.uploads import Upload, written_picture
 from introspect.data import case_to_json
 from introspect.errors import CaptureError, IntrospectError
@@ -50,7 +51,6 @@ _states: dict[str, Any] = {}
 # The models that were loaded by somebody, and the folders of atlases that were opened.
 _ready: set[str] = set()
 _open: set[str] = set()
-_offered: str | None = None
 
 
 def is_ready(name: str) -> bool:
@@ -341,21 +341,9 @@ def report_of(name: str, subject: CorefCase | str | tuple[str, str], truncation:
 # An atlas
 
 
-def offer_atlas(folder: str) -> None:
-    """Let the page for an atlas begin with a folder, which the person who starts the app names."""
-    global _offered
-    _offered = folder
-    _open.add(folder)
-
-
-def offered_atlas() -> str | None:
-    """Return the folder that the page for an atlas begins with; none by default."""
-    return _offered
-
-
 def is_open(folder: str) -> bool:
-    """Return whether somebody has opened the atlas in a folder before."""
-    return folder in _open
+    """Return whether somebody has opened a folder before, or started the app with it."""
+    return folder in _open or folder == offered_atlas()
 
 
 def atlas_in(folder: str) -> Atlas:

@@ -6,6 +6,7 @@ import importlib.util
 import socket
 from pathlib import Path
 
+from introspect.app.offered import offer_atlas
 from introspect.errors import InputError, MissingExtraError
 
 #: The script that Streamlit runs.
@@ -72,8 +73,6 @@ def serve(host: str, port: int, atlas: str | None = None) -> None:
     from streamlit.web.cli import main
 
     if atlas is not None:
-        from introspect.app.cached import offer_atlas
-
         offer_atlas(atlas)
     # To refuse a page from elsewhere, Streamlit compares its name with the outer address of this
     # machine, which it asks a server on the internet for. The app makes no such request.

@@ -96,7 +96,7 @@ def _unturned(
 def _placed(
     given: torch.Tensor, turned: torch.Tensor, reached: torch.Tensor
 ) -> torch.Tensor | None:
-    """Return a tensor with what was given in the place of what it was turned to, if it is there."""
+    """Return a tensor with what was given instead of what it was turned to, if it is there."""
     size, whole = turned.shape[-1], reached.shape[-1]
     pairs = zip(turned.shape[:-1], reached.shape[:-1], strict=True)
     if size > whole or not all(own in (1, length) for own, length in pairs):

@@ -81,7 +81,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         _wait(served, log)
         yield served
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
         said = log.read_text()
         assert said.startswith(f"{served.url}\n"), said
         assert "Traceback" not in said, said

@@ -33,11 +33,11 @@ def test_a_typed_folder_is_opened_at_its_index(app, atlas):
 
 
 def test_the_folder_that_the_app_was_started_with_is_open_at_once(app, atlas, monkeypatch):
-    from introspect.app import cached
+    from introspect.app import cached, offered
 
     monkeypatch.setattr(cached, "_open", set())
-    monkeypatch.setattr(cached, "_offered", None)
-    cached.offer_atlas(str(atlas.path))
+    monkeypatch.setattr(offered, "_folders", [])
+    offered.offer_atlas(str(atlas.path))
     page = app("atlas.py")
     assert errors(page) == [] and page.text_input(key="atlas").value == str(atlas.path)
     assert atlas.finding in frames(page)[0]

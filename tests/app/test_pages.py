@@ -53,6 +53,7 @@ def test_the_default_sentence_gives_l3h1_on_animal(app, record):
     assert [float(v) for v in table.sum(axis=1)] == pytest.approx([1] * 16, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["heatmap", "head", "model", "layer", "steps", "neuron", "flow"])
 def test_every_view_is_its_own_page(app, view):
     page = app()

@@ -336,6 +336,7 @@ def test_a_word_is_shown_with_what_it_attends_to_in_the_picture():
         ix.image_view(record, picture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_vl"])
 def test_gradients_are_of_the_weights_that_the_run_has(name):
     model, inputs = zoo.build(name)

@@ -318,6 +318,7 @@ SAVED = """async () => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", ["texts", "heads"])
 def test_no_two_pictures_of_a_report_go_into_one_file(open_page, kind):

@@ -85,6 +85,7 @@ def of_two_words():
     return cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mention", ["mean", "sum", "max", "last"])
 def test_each_case_alone_has_the_numbers_of_score_case(mention):
     cases = of_two_words()
@@ -92,6 +93,7 @@ def test_each_case_alone_has_the_numbers_of_score_case(mention):
     assert_as_score_case(found, sets.model(), cases, mention=mention)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["raw", "renormalized", "norm"])
 @pytest.mark.parametrize("mention", ["mean", "max"])
 def test_a_batch_has_the_numbers_of_score_case(mention, weights):
@@ -221,6 +223,7 @@ def roles_one_by_one(model, texts) -> pd.DataFrame:
     return analyzer.compute()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["t5", "bart", "bloom", "deberta", "gpt2", "gemma3"])
 def test_every_kind_of_model_has_the_numbers_of_one_text_at_a_time(name, tmp_path):
     model = sets.model(name)

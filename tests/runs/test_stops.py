@@ -87,7 +87,17 @@ LEFT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("moment", sorted({*MOMENTS} - {"while starting over"}))
+#: Of these moments the everyday tests see two; the others are slow.
+EVERYDAY = ("before a rename", "in a line of the manifest")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        moment if moment in EVERYDAY else pytest.param(moment, marks=pytest.mark.slow)
+        for moment in sorted({*MOMENTS} - {"while starting over"})
+    ],
+)
 def test_killed_at_any_moment_ends_with_the_same_bytes(
     moment, killed, given, whole, tmp_path, monkeypatch
 ):
@@ -159,7 +169,7 @@ def test_ctrl_c_finishes_the_shard_and_says_how_to_go_on(given, whole, tmp_path,
     with monkeypatch.context() as patched:
         interrupted_once(patched, 2)
         with pytest.raises(
-            ProbeInterruptedError, match=r"after 2 finished shards of 8 rows.*same command"
+            ProbeInterruptedError, match=r"after 2 finished shards of 8 rows.*Rerun the command"
         ):
             ix.probe(sets.model(), given, out, null_model=1, **CALL)
     assert signal.getsignal(signal.SIGINT) is before

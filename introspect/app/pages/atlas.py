@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from introspect.app.cached import atlas_in, is_open, offered_atlas
+from introspect.app.cached import atlas_in, is_open
 from introspect.app.chinese import word
 from introspect.app.display import (
     embed_report,
@@ -17,6 +17,7 @@ from introspect.app.display import (
     show_page,
 )
 from introspect.app.form import kept, typed
+from introspect.app.offered import offered_atlas
 from introspect.app.tables import example_table
 from introspect.studies.atlas import Atlas
 from introspect.text import whole

@@ -53,6 +53,7 @@ def test_there_are_500_moments():
     assert sum(moments for moments, _ in JOBS.values()) == 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JOBS)
 def test_an_interruption_between_any_two_steps_leaves_nothing_behind(name, model, writing):
     moments, job = JOBS[name]

@@ -55,6 +55,7 @@ def test_the_encoder_alone_is_the_encoder_of_the_whole():
     assert alone.kind == "encoder"
     assert torch.equal(alone.attentions, whole.attentions)
     assert alone.certificate.max_difference_from_eager == 0
+    assert alone.certificate.note == ""
 
 
 def test_parts_and_layers():

@@ -77,6 +77,7 @@ def rows(given, causal):
                     yield text, layer, head, query, weights, seen
 
 
+@pytest.mark.slow
 def test_rules_are_those_of_a_slow_loop(both):
     given, sums, causal = both
     shape = (2, len(HEADS), len(RULES))
