@@ -10,6 +10,8 @@ import { selectionOf } from "./selection.js";
 import { textOf } from "./words.js";
 import { lineMoves } from "./words-walk.js";
 
+// Columns of more frames than this are too narrow to be seen in their color without an outline.
+const FEW = 400;
 // Under this a weight is said to be smaller, not written out.
 const SMALLEST = 0.0001;
 // How far the larger steps of the keyboard go, in frames.
@@ -206,7 +208,12 @@ class Sound {
     const box = `0 0 ${this.count * WIDTH} ${HEIGHT}`;
     return svgElement(
       "svg",
-      { viewBox: box, preserveAspectRatio: "none", class: "sound-picture", "aria-hidden": "true" },
+      {
+        viewBox: box,
+        preserveAspectRatio: "none",
+        class: this.count > FEW ? "sound-picture fine" : "sound-picture",
+        "aria-hidden": "true",
+      },
       [...this.tints, sound, this.marks.query, this.marks.key],
     );
   }
