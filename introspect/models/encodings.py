@@ -24,7 +24,7 @@ class PlacedEncoding(BatchEncoding):
 
     ``offset_mapping`` is ``None`` where the characters of the tokens are not known; ``words`` are
     then the number of the word of each token, and the words, if those are known. ``cut`` is how
-    many pieces of the text were cut off.
+    many pieces of the text were truncated.
     """
 
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:

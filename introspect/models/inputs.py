@@ -307,7 +307,7 @@ def encoded_as(
 
 
 def _cut_tokens(count: int) -> list[str]:
-    """Return the notice of a text without characters of which tokens were cut off, if they were."""
+    """Return the notice of a text without characters whose tokens were truncated, if any were."""
     if count < 1:
         return []
     return [

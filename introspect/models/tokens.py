@@ -259,7 +259,7 @@ class _Bytes:
 
     @staticmethod
     def decode(tokens: Sequence[str]) -> str:
-        """Return what the tokens spell, with a mark in the place of an incomplete character."""
+        """Return what the tokens spell, with a mark instead of an incomplete character."""
         return b"".join(spelled_bytes(token) or b"\xff" for token in tokens).decode(
             errors="replace"
         )
