@@ -17,9 +17,9 @@ import transformers
 _ROOT = Path(__file__).resolve().parent.parent
 _TOOL = _ROOT / "tools" / "architectures"
 sys.path.insert(0, str(_TOOL))  # its modules import one another by their names alone
-comparing, document, examining, processes, rows_module, tiny = map(
+comparing, document, examining, processes, rows_module, texts, tiny = map(
     importlib.import_module,
-    ("comparing", "document", "examining", "processes", "rows", "tiny"),
+    ("comparing", "document", "examining", "processes", "rows", "texts", "tiny"),
 )
 sys.path.remove(str(_TOOL))
 
@@ -53,8 +53,8 @@ of_this_release = pytest.mark.skipif(
 
 
 def bounded(cells):
-    """The cells without the last, and the last as a number."""
-    return cells[:-1], float(cells[-1].removeprefix("≤ "))
+    """The cells without the last two, what is said of texts and the difference, and the last."""
+    return cells[:-2], float(cells[-1].removeprefix("≤ "))
 
 
 @of_this_release
@@ -65,6 +65,12 @@ def test_a_row_is_what_it_was(name):
     now, _ = bounded(document.cells(row))
     assert now == said
     assert row.status == "equal" and row.difference <= bound
+
+
+@of_this_release
+@pytest.mark.parametrize("name", ["llama", "marian", "esm", "tapas"])
+def test_what_is_known_of_a_text_is_what_it_was(name):
+    assert texts.text_of(name) == document.documented(_TEXT)[name][-2]
 
 
 @pytest.mark.slow
@@ -183,7 +189,7 @@ def test_a_difference_is_shown_in_its_row_and_in_the_totals():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be forked")
 def test_a_type_that_crashes_or_hangs_costs_one_row(monkeypatch):
-    def examine(name):
+    def examine(name, *, text=False):
         if name == "crashes":
             os._exit(11)
         if name == "hangs":

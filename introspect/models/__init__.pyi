@@ -30,4 +30,5 @@ from .run_plan import run_inputs as run_inputs
 from .sources import ALIASES as ALIASES
 from .sources import state_of_model as state_of_model
 from .tokens import assembled as assembled
+from .tokens import is_fast as is_fast
 from .vision import VisionModel as VisionModel

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from introspect.errors import ModelError
 from introspect.hooks import unread_positions
 from introspect.models.inputs import num_embeddings
+from introspect.models.tokens import is_fast, is_tokenizer
 from introspect.text import counted, listed, verb, whole
 
 _SMALLEST_VOCABULARY = 2
@@ -42,7 +43,7 @@ def check_reader(module: nn.Module, tokenizer: Any, name: str) -> None:
     Raises:
         ModelError: the vocabulary is empty, or larger than the embedding.
     """
-    if reads_pictures(module) or reads_sound(module) or not getattr(tokenizer, "is_fast", False):
+    if reads_pictures(module) or reads_sound(module) or not is_tokenizer(tokenizer):
         return
     # Without its files transformers creates a tokenizer of special tokens only.
     if len(tokenizer) - len(set(tokenizer.all_special_tokens)) < _SMALLEST_VOCABULARY:
@@ -50,14 +51,36 @@ def check_reader(module: nn.Module, tokenizer: Any, name: str) -> None:
             f"Expected a tokenizer with {name!r}, but it has no vocabulary: every word "
             "would be unknown. Copy its files there, tokenizer.json above all."
         )
+    _check_reads_text(tokenizer, name)
     rows = num_embeddings(module)
-    size = tokenizer.backend_tokenizer.get_vocab_size(with_added_tokens=False)
+    size = (
+        tokenizer.backend_tokenizer.get_vocab_size(with_added_tokens=False)
+        if is_fast(tokenizer)
+        else tokenizer.vocab_size
+    )
     if rows is not None and size > rows:
         raise ModelError(
             f"Expected an embedding for each of the {whole(size)} entries of the tokenizer's "
             f"vocabulary in {name!r}, got {whole(rows)}: the tokenizer is of another model. Copy "
             "the tokenizer's files from where the weights are from."
         )
+
+
+def _check_reads_text(tokenizer: Any, name: str) -> None:
+    """Raise if a tokenizer reads no text alone, but a table, or words in boxes.
+
+    Raises:
+        ModelError: it does not.
+    """
+    try:
+        tokenizer(text="a")
+    except Exception as error:
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(
+            f"Expected a tokenizer with {name!r} that reads a text alone, but "
+            f"{type(tokenizer).__name__} does not: {said.removesuffix('.')}. Hand the tensors that "
+            "it makes to ix.capture(module, inputs)."
+        ) from error
 
 
 def check_used(module: nn.Module, name: str, unused: Sequence[str] = (), *, strict: bool) -> str:
@@ -81,7 +104,11 @@ def check_used(module: nn.Module, name: str, unused: Sequence[str] = (), *, stri
 
 def reads_pictures(module: nn.Module) -> bool:
     """Return whether the main input of a module is an image."""
-    return getattr(module, "main_input_name", None) == "pixel_values"
+    if getattr(module, "main_input_name", None) != "pixel_values":
+        return False
+    # The tower of text of some models says the same of itself.
+    taken = inspect.signature(module.forward).parameters
+    return "pixel_values" in taken or "input_ids" not in taken
 
 
 def what_it_reads(module: nn.Module) -> str:
@@ -177,6 +204,17 @@ def unused_weights(
         return top in own or not (is_prefixed or _is_head(top, module))
 
     return sorted(name for name in unexpected if matters(name))
+
+
+def is_computed(module: nn.Module, name: str) -> bool:
+    """Return whether a weight is of sinusoids, which a model computes and need not store."""
+    owner, _, last = name.rpartition(".")
+    try:
+        part = module.get_submodule(owner)
+    except AttributeError:
+        return False
+    # Its class computes them again when the model is loaded.
+    return last == "weight" and "sinusoid" in type(part).__name__.lower()
 
 
 def _is_computed_position(name: str, base: nn.Module) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 from introspect.errors import SelectionError
 from introspect.hooks import NEW_TOKENS, Captured, configured, is_encoder_decoder, verify
 from introspect.models.inputs import EncodedText
-from introspect.models.tokens import assembled
+from introspect.models.tokens import assembled, without_characters
 from introspect.records import TokenSequence
 from introspect.text import Span, shortened
 
@@ -23,12 +23,17 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
     If a character consists of several tokens, each of them stands for that character.
 
     Args:
-        tokenizer: the fast tokenizer that made the tokens.
+        tokenizer: the tokenizer that made the tokens.
         tokens: the tokens that the model had read.
         new_ids: the vocabulary ids that it then generated.
     """
     special_ids = set(tokenizer.all_special_ids)
     special = [i in special_ids for i in new_ids]
+    number = max(len(tokens.texts) - 1, 0)
+    numbers = [*tokens.sequence_ids, *(None if flag else number for flag in special)]
+    if not tokens.texts:
+        new = without_characters(tokenizer, new_ids, special, numbers[len(tokens) :])
+        return _joined(tokens, new)
     read = [i for i in tokens.token_ids if i not in special_ids]
     written = [
         _written(tokenizer, read, [i for i in new_ids[:count] if i not in special_ids])
@@ -39,14 +44,28 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
         (0, 0) if is_special else _within(before + written[-1], span, len(before))
         for span, is_special in zip(_spans(written), special, strict=True)
     ]
-    number = len(tokens.texts) - 1
     return assembled(
         tokenizer,
         [*tokens.token_ids, *new_ids],
         [*tokens.special_tokens_mask, *special],
         [*tokens.offsets, *spans],
-        [*tokens.sequence_ids, *(None if flag else number for flag in special)],
+        numbers,
         [*tokens.texts[:-1], before + written[-1]],
+    )
+
+
+def _joined(first: TokenSequence, second: TokenSequence) -> TokenSequence:
+    """Return two sequences without texts, one after the other."""
+    count = len(first.words)
+    word_ids = [None if word is None else word + count for word in second.word_ids]
+    return TokenSequence(
+        first.tokens + second.tokens,
+        token_ids=first.token_ids + second.token_ids,
+        word_ids=(*first.word_ids, *word_ids),
+        special_tokens_mask=first.special_tokens_mask + second.special_tokens_mask,
+        unknown_mask=first.unknown_mask + second.unknown_mask,
+        sequence_ids=first.sequence_ids + second.sequence_ids,
+        words=first.words + second.words,
     )
 
 
@@ -159,14 +178,21 @@ class Writing:
         """Return the notice that explains the rows to the reader."""
         tokens = self.tokens
         given = 1 if self._has_encoder else len(self.source.tokens)
-        begin = 0 if self._has_encoder else len(self.source.tokens.texts[-1])
-        written = tokens.texts[-1][begin:].strip()
+        written = self._written(tokens, given)
         return (
             f"The model wrote {len(tokens) - given} tokens: “{shortened(written, 240)}”. The row "
             "of a token shows what the model attended to while it read that token, to write the "
             f"next one. The last token, “{tokens.tokens[-1].strip()}”, was read by nobody and has "
             "no row."
         )
+
+    def _written(self, tokens: TokenSequence, given: int) -> str:
+        """Return the text that the model wrote."""
+        if not tokens.texts:
+            ids = list(tokens.token_ids[given:])
+            return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        begin = 0 if self._has_encoder else len(self.source.tokens.texts[-1])
+        return tokens.texts[-1][begin:].strip()
 
     def verified(self) -> Captured:
         """Return the capture with its difference from eager attention over the same tokens."""

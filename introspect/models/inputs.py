@@ -14,9 +14,10 @@ from transformers import BatchEncoding
 
 from introspect.calls import kind_of_thing
 from introspect.errors import ModelError, TextError
-from introspect.models.tokens import token_sequence
+from introspect.models.encodings import python_encoding
+from introspect.models.tokens import is_fast, token_sequence
 from introspect.records import TokenSequence
-from introspect.text import Span, listed, shortened, whole
+from introspect.text import Span, counted, listed, shortened, verb, whole
 
 Readable = str | Sequence[str] | Sequence[Mapping[str, str]]
 
@@ -79,7 +80,7 @@ def as_input_text(
     of the record. Messages go through the tokenizer's chat template.
 
     Args:
-        tokenizer: a fast tokenizer.
+        tokenizer: the tokenizer.
         given: a text; words, ``["The", "cat"]``; or messages,
             ``[{"role": "user", "content": "Hello."}]``.
         name: the model's name, for errors.
@@ -190,7 +191,7 @@ def encode(
     """Encode a text or a pair as tokens and model inputs.
 
     Args:
-        tokenizer: a fast tokenizer.
+        tokenizer: the tokenizer.
         text: the text.
         text_pair: the second text of a pair.
         limit: the maximum number of tokens that the model reads; ``None`` for any number.
@@ -209,25 +210,62 @@ def encode(
     is_templated = any(reading.is_templated for reading in readings)
     # The tokenizer gets a limit only to truncate: otherwise it must see the whole text, so that the
     # error can say how long it is.
-    names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
-    encoding = tokenizer(
-        **dict(zip(names, texts, strict=False)),
-        truncation=bool(truncation and limit),
-        max_length=limit if truncation else None,
+    encoding = encoding_of(
+        tokenizer,
+        texts,
+        limit=limit if truncation else None,
         add_special_tokens=not is_templated,
-        **ASKED,
+        as_target=as_target,
     )
     encoded = encoded_as(tokenizer, encoding, readings, limit=limit)
     return _without_end(tokenizer, encoded) if as_prompt else encoded
 
 
-#: The options of every tokenizer call. The limit is checked here, with an error instead of the
-#: tokenizer's warning.
-ASKED: dict[str, Any] = {
-    "return_offsets_mapping": True,
-    "return_special_tokens_mask": True,
-    "verbose": False,
-}
+# The limit is checked here, with an error instead of the tokenizer's warning.
+_ASKED: dict[str, Any] = {"return_special_tokens_mask": True, "verbose": False}
+
+
+def encoding_of(
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    limit: int | None = None,
+    add_special_tokens: bool = True,
+    as_target: bool = False,
+) -> Any:
+    """Return what a tokenizer makes of a text or a pair of texts, with the characters of tokens.
+
+    Args:
+        tokenizer: the tokenizer.
+        texts: the text, or both.
+        limit: cut them at so many tokens; ``None`` to leave them whole.
+        add_special_tokens: whether the tokenizer adds those that the model was trained with.
+        as_target: encode them as what the model writes.
+    """
+    names = ("text_target", "text_pair_target") if as_target else ("text", "text_pair")
+    options = {
+        **dict(zip(names, texts, strict=False)),
+        "truncation": bool(limit),
+        "max_length": limit,
+        "add_special_tokens": add_special_tokens,
+        **_ASKED,
+    }
+    if is_fast(tokenizer):
+        return tokenizer(**options, return_offsets_mapping=True)
+    return python_encoding(tokenizer, texts, options, as_target=as_target)
+
+
+def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
+    """Yield one encoding per text; a tokenizer that is not written in Python is called once."""
+    if not texts:
+        return
+    if not is_fast(tokenizer):
+        for text in texts:
+            yield encoding_of(tokenizer, [text])
+        return
+    together = tokenizer(list(texts), truncation=False, return_offsets_mapping=True, **_ASKED)
+    for number, encoding in enumerate(together.encodings):
+        yield BatchEncoding({name: of[number] for name, of in together.items()}, encoding=encoding)
 
 
 def encoded_as(
@@ -262,8 +300,29 @@ def encoded_as(
         )
     names_read = [n for n in tokenizer.model_input_names if n in encoding]
     inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
-    return EncodedText(
-        inputs, tokens, (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
+    notices = (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
+    if not tokens.texts:
+        notices = (_without_characters(tokenizer, tokens), *_cut_tokens(encoding["cut"]))
+    return EncodedText(inputs, tokens, notices)
+
+
+def _cut_tokens(count: int) -> list[str]:
+    """Return the notice of a text without characters whose tokens were truncated, if any were."""
+    if count < 1:
+        return []
+    return [
+        f"The text is longer than the model reads. Its last {counted(count, 'token')} "
+        f"{verb(count, 'was', 'were')} truncated and {verb(count, 'counts', 'count')} in no figure."
+    ]
+
+
+def _without_characters(tokenizer: Any, tokens: TokenSequence) -> str:
+    """Return the notice of a text whose tokens have no characters."""
+    has_words = len(tokens.words) < sum(not flag for flag in tokens.special_tokens_mask)
+    return (
+        f"Which characters a token stands for is not known: {type(tokenizer).__name__} does not "
+        "say it, and its tokens put together do not give the text. "
+        + ("Words are what is between spaces." if has_words else "Each token counts as a word.")
     )
 
 
@@ -440,7 +499,7 @@ def encode_batch(
     """Encode each text as ``encode`` does, or return its error in its place.
 
     Args:
-        tokenizer: a fast tokenizer.
+        tokenizer: the tokenizer.
         texts: the texts.
         limit: the maximum number of tokens that the model reads.
         truncation: truncate texts at the limit, and say so in their notices.
@@ -464,15 +523,6 @@ def encode_batch(
         except TextError as error:
             encoded[number] = error
     return [each for each in encoded if each is not None]
-
-
-def _encodings(tokenizer: Any, texts: Sequence[str]) -> Iterator[Any]:
-    """Yield one encoding per text from a single tokenizer call."""
-    if not texts:
-        return
-    together = tokenizer(list(texts), truncation=False, **ASKED)
-    for number, encoding in enumerate(together.encodings):
-        yield BatchEncoding({name: of[number] for name, of in together.items()}, encoding=encoding)
 
 
 def padded(tokenizer: Any, encoded: Sequence[EncodedText]) -> dict[str, torch.Tensor]:

@@ -23,6 +23,7 @@ from introspect.models.fit import (
     check_reader,
     check_used,
     chosen_tower,
+    is_computed,
     is_feature_extractor,
     is_image_processor,
     names_stored,
@@ -322,7 +323,8 @@ def _load_source(
     check_reader(module, reader, source.name)
     # What an adapter brings is not in its base.
     brought = ("classifier", "score", "qa_outputs") if auto is not None else ()
-    _check_complete(report["missing_keys"], source.name, way, brought)
+    missing = [key for key in report["missing_keys"] if not is_computed(whole, key)]
+    _check_complete(missing, source.name, way, brought)
     names = unused_weights(whole, report["unexpected_keys"], stored)
     unused = check_used(module, source.name, names, strict=way.strict)
     revision = source.revision or getattr(module.config, "_commit_hash", None)
@@ -339,7 +341,23 @@ def _class_of(
 
     if auto is not None:
         return getattr(transformers, auto)
-    return _class_with_lm_head(source, options) if lm_head else transformers.AutoModel
+    if lm_head or not _has_base_class(source, options):
+        return _class_with_lm_head(source, options)
+    return transformers.AutoModel
+
+
+def _has_base_class(source: ModelSource, options: dict[str, Any]) -> bool:
+    """Return whether transformers has a class for a model's layers alone.
+
+    It has none for two models that were put together, an encoder and a decoder.
+    """
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(source.location, **options)
+    except Exception:  # it says what is wrong when the model itself is loaded
+        return True
+    return type(config) in transformers.MODEL_MAPPING or not config.architectures
 
 
 def _check_complete(missing: Iterable[str], name: str, way: _Way, brought: tuple[str, ...]) -> None:

@@ -49,6 +49,7 @@ from introspect.models.run_plan import (
     reader_of,
     run_inputs,
 )
+from introspect.models.tokens import is_tokenizer
 from introspect.progress import ProgressLike, following
 from introspect.records import AttentionRecord, Kind, TokenSequence
 
@@ -61,14 +62,15 @@ class Model:
     Args:
         module: the transformers model; of one that PEFT, ``torch.compile`` or DataParallel wraps,
             what is inside.
-        tokenizer: its fast tokenizer.
+        tokenizer: its tokenizer. Of one written in Python the characters of tokens are found from
+            the tokens; where they are not sure, records have tokens and no characters.
         name: the name to report: hub id or folder.
         revision: the commit on the hub, or a digest of the weights.
         within: what the module is a part of, for the certificate; none for most models.
         unused: weights of its checkpoint that it does not use, for the certificate.
 
     Raises:
-        ModelError: the tokenizer is not fast; only fast tokenizers provide character offsets.
+        ModelError: the tokenizer is none of transformers.
     """
 
     module: nn.Module
@@ -84,11 +86,10 @@ class Model:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "module", unwrapped(self.module))
-        if not getattr(self.tokenizer, "is_fast", False):
+        if not is_tokenizer(self.tokenizer):
             raise ModelError(
-                f"Expected a fast tokenizer for {self.name}, got {type(self.tokenizer).__name__}: "
-                "only fast ones know which characters a token stands for. Load it with "
-                "AutoTokenizer.from_pretrained, or convert it to tokenizer.json."
+                f"Expected a tokenizer of transformers for {self.name}, got "
+                f"{type(self.tokenizer).__name__}. Load it with AutoTokenizer.from_pretrained."
             )
 
     def __repr__(self) -> str:

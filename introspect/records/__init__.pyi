@@ -3,8 +3,10 @@ from .alignment import MentionLike as MentionLike
 from .alignment import find_tokens as find_tokens
 from .alignment import mention_pieces as mention_pieces
 from .alignment import named_words as named_words
+from .alignment import placed_in as placed_in
 from .alignment import resegmented as resegmented
 from .alignment import resegmented_tokens as resegmented_tokens
+from .alignment import without_characters as without_characters
 from .attention import KINDS as KINDS
 from .attention import AttentionRecord as AttentionRecord
 from .attention import Kind as Kind

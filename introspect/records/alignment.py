@@ -5,7 +5,7 @@ No string is searched for among tokens: tokens repeat, lose their case, and brea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,7 +47,7 @@ def resegmented_tokens(
     if not sequence.texts or not any(start < end for start, end in sequence.offsets):
         raise SelectionError(
             "Expected a record of texts with the characters of each token, got one without. "
-            "Capture the text with a model."
+            "Capture the text with a model whose tokenizer says them."
         )
     given = [segment(text) for text in sequence.texts]
     ids, words = words_of_texts(sequence.texts, sequence.offsets, sequence.sequence_ids, given)
@@ -69,22 +69,57 @@ def mention_pieces(
         sequence_id: which text of a pair the span is in.
 
     Raises:
-        MentionError: no token covers the span; it was truncated, or the tokenizer dropped it.
+        MentionError: no token covers the span; it was truncated, or the tokenizer dropped it; or
+            the characters of tokens are not known.
     """
     start, end = span
+    if not sequence.texts:
+        raise without_characters(f"to find the {role} at ({start}, {end})")
     words: dict[int | None, list[int]] = {}
     for index, (piece_start, piece_end) in enumerate(sequence.offsets):
         is_inside = piece_start < end and start < piece_end and piece_start < piece_end
         if is_inside and sequence.sequence_ids[index] == sequence_id:
             words.setdefault(sequence.word_ids[index], []).append(index)
     if not words:
-        text = sequence.texts[sequence_id] if sequence.texts else ""
+        text = sequence.texts[sequence_id]
         raise MentionError(
             f"Expected tokens for the {role} {shortened(text[start:end])!r} at ({start}, {end}), "
             "but the model saw none: it was truncated, or the tokenizer dropped it. "
             "Shorten the text, or choose another model."
         )
     return list(words.values())
+
+
+def placed_in(sequence: TokenSequence, text: str, spans: Iterable[Span]) -> TokenSequence:
+    """Return tokens with their places in a text, in which spans are to be found.
+
+    Where their characters are not known, their words are: a text that is made of these, with a
+    space between two, is one in which each token stands for its whole word.
+
+    Args:
+        sequence: the tokens that the model saw of the text.
+        text: the text.
+        spans: the spans to be found, which have to be whole words there.
+
+    Raises:
+        MentionError: the text is not made of the words, or a span is a part of one.
+    """
+    if sequence.texts:
+        return sequence
+    written = with_text(sequence)
+    edges = {edge for span in written.offsets for edge in span}
+    if written.texts[0] != text or not edges.issuperset(edge for span in spans for edge in span):
+        raise without_characters("to find a mention")
+    return written
+
+
+def without_characters(purpose: str) -> MentionError:
+    """Return the error of tokens whose characters are needed, but not known."""
+    return MentionError(
+        f"Expected the characters of each token, {purpose}, but they are not known: these tokens "
+        "have no text, or their tokenizer does not say where in it they are. Make the case of "
+        "their words: CorefCase.from_tokens(tokens.words, …), of model.tokens(text) or record.keys."
+    )
 
 
 #: A word or phrase: a token, the span of its characters in the (first) text, or several of these.
@@ -151,5 +186,6 @@ def find_tokens(sequence: TokenSequence, phrase: str) -> list[int]:
     Raises:
         MentionError: the phrase is not in the text, occurs several times, or was truncated.
     """
+    sequence = with_text(sequence)
     span = find_mention(sequence.texts[0], phrase, role="token")
     return [index for word in mention_pieces(sequence, span, role="token") for index in word]

@@ -216,17 +216,19 @@ def place_of(tokens: TokenSequence, word: str, name: str) -> tuple[int, Span]:
 
 
 def with_text(tokens: TokenSequence) -> TokenSequence:
-    """Return tokens with a text; a bare list, which has none, is one text of these tokens."""
+    """Return tokens with a text; those without one are of a text of their words, with spaces.
+
+    A token stands for its whole word there; of a bare list each token is a word.
+    """
     if tokens.texts:
         return tokens
-    ends = accumulate(len(token) + 1 for token in tokens.tokens)
+    ends = list(accumulate(len(word) + 1 for word in tokens.words))
+    spans = [(end - 1 - len(word), end - 1) for word, end in zip(tokens.words, ends, strict=True)]
     return replace(
         tokens,
-        texts=(" ".join(tokens.tokens),),
-        offsets=tuple(
-            (end - 1 - len(token), end - 1) for token, end in zip(tokens.tokens, ends, strict=True)
-        ),
-        sequence_ids=(0,) * len(tokens),
+        texts=(" ".join(tokens.words),),
+        offsets=tuple((0, 0) if word is None else spans[word] for word in tokens.word_ids),
+        sequence_ids=tuple(None if word is None else 0 for word in tokens.word_ids),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from introspect.data import Reject
 from introspect.errors import InputError, MentionError, TextError
 from introspect.models import EncodedText, Model, TooLongError, encode_batch
-from introspect.records import TokenSequence, mention_pieces, resegmented_tokens
+from introspect.records import TokenSequence, resegmented_tokens
 from introspect.runs.rows import ProbeRow, Shard
 from introspect.studies.coreference import mention_words
 from introspect.text import Candidate, CorefCase, Span, whole
@@ -34,6 +34,11 @@ def windows(row: ProbeRow, tokens: TokenSequence, limit: int) -> list[ProbeRow]:
         MentionError: the mentions of a case are further apart than the model reads.
         TextError: the row is a tree, which cannot be divided, or only special tokens fit.
     """
+    if not tokens.texts:
+        raise TextError(
+            f"Expected a text of at most {limit} tokens, got {len(tokens)}: it cannot be divided, "
+            "as the characters of its tokens are not known. Shorten it."
+        )
     room = limit - sum(tokens.special_tokens_mask) - _SPARE
     if room < 1:
         raise TextError(
@@ -223,8 +228,9 @@ def check_known(tokens: TokenSequence, case: CorefCase) -> None:
     """
     if not any(tokens.unknown_mask):
         return
-    for span in (case.pronoun, *(candidate.span for candidate in case.candidates)):
-        pieces = [i for word in mention_pieces(tokens, span) for i in word]
+    spans = (case.pronoun, *(candidate.span for candidate in case.candidates))
+    for span, words in zip(spans, mention_words(tokens, case), strict=True):
+        pieces = [i for word in words for i in word]
         if any(tokens.unknown_mask[piece] for piece in pieces):
             raise MentionError(
                 f"Expected a tokenizer that knows {case.phrase(span)!r}, but this model's reads "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -19,7 +20,7 @@ from introspect.data import InputSet, fingerprint
 from introspect.errors import ModelError, OutputError
 from introspect.hooks import own_parameter
 from introspect.io import check_version, read_run, remove_run, shown, write_run
-from introspect.models import Model
+from introspect.models import Model, is_fast
 from introspect.reporting import version_of_introspect
 from introspect.runs.worker import WorkerOptions
 from introspect.studies.coreference import Options
@@ -164,9 +165,23 @@ def config_digest(module: nn.Module) -> str | None:
 
 def tokenizer_digest(tokenizer: Any) -> str:
     """Return the tokenizer's class and SHA-256, without its padding and truncation settings."""
-    given = json.loads(tokenizer.backend_tokenizer.to_str())
+    if is_fast(tokenizer):
+        given = json.loads(tokenizer.backend_tokenizer.to_str())
+    else:
+        given = _files_of(tokenizer)
     content = json.dumps({**given, "padding": None, "truncation": None}, sort_keys=True)
     return f"{type(tokenizer).__name__} sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def _files_of(tokenizer: Any) -> dict[str, str]:
+    """Return the SHA-256 of each file that a tokenizer written in Python is saved as."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in Path(folder).iterdir()
+            if path.is_file()
+        }
 
 
 def weights_digest(module: nn.Module) -> str:

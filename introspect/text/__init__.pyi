@@ -29,4 +29,6 @@ from .mentions import CorefCase as CorefCase
 from .mentions import Span as Span
 from .mentions import find_mention as find_mention
 from .mentions import occurrences as occurrences
+from .pieces import places_of_pieces as places_of_pieces
+from .spelling import spelled_bytes as spelled_bytes
 from .tokens import joined_words as joined_words

@@ -49,21 +49,26 @@ tokens. It shows that the numbers are the model's own; it says nothing about wha
   (`queries_before_rotary`, `keys_before_rotary`); turned by the model's own function they are its
   queries and keys within 1e-6, or nothing is handed out. *Changed after it*: that they are not,
   and are refused. A dash: it has none, or by other code than a function of its file.
+- **Text**: what is known of the tokens of a text, after `ix.load` of a folder that was saved with a
+  tiny tokenizer of the type's own class. *Characters*: which part of the text each token stands
+  for, as tokenizers of the library of this name say it; or found *from the pieces* of a tokenizer
+  that is written in Python, where these put together give the text; else its records have tokens
+  without characters ([which](howto/models.md#tokenizers-written-in-python)).
 """
 
 _COVERED = """
 ## Types that return their attention
 
-| type | class | route | kinds | parts | scores | rotary | largest difference |
-|---|---|---|---|---|---|---|---|
+| type | class | route | kinds | parts | scores | rotary | text | largest difference |
+|---|---|---|---|---|---|---|---|---|
 """
 _SILENT = """
 ## Types that return no pattern of attention
 
 Where nothing is captured, `ix.capture` raises a `CaptureError`: it makes no pattern up.
 
-| type | class | what it returns | captured |
-|---|---|---|---|
+| type | class | what it returns | captured | text |
+|---|---|---|---|---|
 """
 _ELSEWHERE = """
 ## Types that read more than text, or none
@@ -107,6 +112,8 @@ def totals(rows: Sequence[Row]) -> list[str]:
     count = collections.Counter(row.status for row in rows)
     covered = [row for row in rows if row.status in ("equal", "different", "refused")]
     fitting = sum(row.parts.split(";")[0] == "all" for row in covered)
+    read = [row for row in rows if row.text]
+    loaded = sum(not row.text.startswith(("refused", "not tried")) for row in read)
     return [
         f"Types that return their attention: **{len(covered)}**. Captured equal to it within 1e-5: "
         f"**{count['equal']}** ({_percent(count['equal'], len(covered))}); different: "
@@ -116,6 +123,8 @@ def totals(rows: Sequence[Row]) -> list[str]:
         "Queries and keys before rotary embedding, turned again by the model's own function: "
         f"**{sum(row.rotary == 'before it' for row in covered)}** of them.",
         f"Types that return no pattern of attention: {count['silent']}.",
+        f"Folders that load with a tokenizer of the type's own class: {loaded} of {len(read)}; the "
+        "others are refused, with the reason.",
         f"Types that read more than text, or none: {count['elsewhere']}.",
         f"Types that were not built: {count['not built']}.",
     ]
@@ -132,9 +141,12 @@ def cells(row: Row) -> tuple[str, ...]:
         return row.name, row.reason
     if row.status == "silent":
         captured = f"{row.route}: {row.kinds}; parts: {row.parts}" if row.route else "nothing"
-        return row.name, row.model, row.reason, captured
+        return row.name, row.model, row.reason, captured, row.text
     kinds = f"{row.kinds}; {row.reason}" if row.reason and row.status == "equal" else row.kinds
-    said = row.name, row.model, row.route, kinds, row.parts, row.scores, row.rotary, bound(row)
+    said = (
+        row.name, row.model, row.route, kinds, row.parts, row.scores, row.rotary, row.text,
+        bound(row),
+    )  # fmt: skip
     return tuple(cell or "–" for cell in said)
 
 

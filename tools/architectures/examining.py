@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from comparing import OWN, PARTS, UNFIT, check_parts, compare, own_attention
 from rows import Row
+from texts import text_of
 from tiny import ElsewhereError, Tiny, stable_reason, tiny
 
 import introspect as ix
@@ -18,12 +19,19 @@ from introspect.errors import CaptureError
 from introspect.hooks.captured import NOT_COMPARED
 
 
-def examine(name: str) -> Row:
-    """Build a type, and compare its capture with its own attention."""
+def examine(name: str, *, text: bool = False) -> Row:
+    """Build a type, and compare its capture with its own attention.
+
+    Args:
+        name: the type.
+        text: also save it with a tokenizer of its own, load the folder, and read a text.
+    """
     start = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         row = _examine(name)
+        if text and row.status not in ("elsewhere", "not built"):
+            row = dataclasses.replace(row, text=text_of(name))
     return dataclasses.replace(row, seconds=time.monotonic() - start)
 
 

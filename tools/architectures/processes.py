@@ -55,7 +55,7 @@ def _child(name: str, sender: Any) -> None:
     """Examine one type, and send its row."""
     _limit_memory()
     sys.stdout = sys.stderr = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115
-    sender.send(examine(name))
+    sender.send(examine(name, text=True))
     sender.close()
 
 

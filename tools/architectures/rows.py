@@ -20,6 +20,7 @@ class Row:
         parts: ``all``, or why there are not all, or do not fit together.
         scores: what they are made of.
         rotary: whether queries and keys before rotary embedding are had.
+        text: what is known of the tokens of a text, where a saved folder loads.
         difference: the largest from its own attention.
         misfit: the largest among its parts.
         reason: why there is no more to say, or what else is to be known.
@@ -35,6 +36,7 @@ class Row:
     parts: str = ""
     scores: str = ""
     rotary: str = ""
+    text: str = ""
     difference: float | None = None
     misfit: float | None = None
     reason: str = ""

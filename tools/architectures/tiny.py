@@ -8,7 +8,7 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -122,6 +122,22 @@ def _check_size(config: Any) -> None:
         shape = _AUTO.from_config(copy.deepcopy(config))
     if sum(parameter.numel() for parameter in shape.parameters()) > MOST_PARAMETERS:
         raise ValueError("too large: it has sizes of other names")
+
+
+def module_of(config: Any, implementation: str | None = None) -> nn.Module:
+    """Return a small model of a configuration, with weights that are the same every time."""
+    return _module(config, implementation)
+
+
+def small_configs(name: str) -> Iterator[Any]:
+    """Yield the small configurations of a type, those that can be made."""
+    for variant in VARIANTS:
+        try:
+            config = small_config(CONFIG_MAPPING[name], {**variant, **SPECIAL.get(name, {})})
+            _check_size(config)
+        except Exception:  # another variant may fit
+            continue
+        yield config
 
 
 def _module(config: Any, implementation: str | None) -> nn.Module:

@@ -26,7 +26,7 @@ from introspect.models import (
     load,
     load_text,
 )
-from introspect.records import Kind, mention_pieces
+from introspect.records import Kind, mention_pieces, placed_in
 from introspect.text import Candidate, CorefCase, Span
 
 _DETERMINERS = (
@@ -307,6 +307,7 @@ def _in_place(model: Model, case: CorefCase, candidate: Candidate) -> tuple[Enco
     """Return the text with the candidate in the pronoun's place, and the candidate's tokens."""
     text, span = substituted(case, candidate)
     encoded = _encoded(model, text)
+    encoded = replace(encoded, tokens=placed_in(encoded.tokens, text, [span]))
     return encoded, _pieces(encoded, span, "candidate")
 
 

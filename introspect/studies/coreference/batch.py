@@ -31,6 +31,7 @@ from introspect.records import (
     checked_weights,
     mention_pieces,
     norms_of_values,
+    placed_in,
 )
 from introspect.studies.analyzer import Texts, check_is_self
 from introspect.studies.coreference.association import association_credit
@@ -52,6 +53,8 @@ def mention_words(tokens: TokenSequence, case: CorefCase) -> list[Words]:
     Raises:
         MentionError: a mention cannot be found among the tokens.
     """
+    spans = [case.pronoun, *(candidate.span for candidate in case.candidates)]
+    tokens = placed_in(tokens, case.text, spans)
     pronoun = mention_pieces(tokens, case.pronoun, role="pronoun")
     return [pronoun, *(mention_pieces(tokens, c.span, role="candidate") for c in case.candidates)]
 
@@ -384,7 +387,7 @@ def _check(record: AttentionRecord, case: CorefCase, mention: str, weights: str)
             "Expected attention of a text over itself to score a case, got cross-attention. "
             "Capture with kind='encoder' or kind='decoder'."
         )
-    if not record.keys.texts or record.keys.texts[0] != case.text:
+    if record.keys.texts and record.keys.texts[0] != case.text:
         raise MentionError(
             "Expected a record of the case's own text, but its tokens come from another one. "
             "Capture case.text, so that character offsets mean the same."

@@ -14,7 +14,7 @@ import torch
 from introspect.data import Sentence
 from introspect.errors import InputError, MentionError
 from introspect.functional import FLOOR, even_attention, merge_pieces, visible_keys
-from introspect.records import AttentionRecord, TokenSequence, mention_pieces
+from introspect.records import AttentionRecord, TokenSequence, mention_pieces, without_characters
 from introspect.studies.analyzer import (
     Floats,
     Integers,
@@ -138,7 +138,9 @@ def checked_sentence(item: object, tokens: TokenSequence) -> Sentence:
             "Expected a sentence of a treebank with each text to find relations in, got "
             f"{type(item).__name__}. Read a CoNLL-U file, and give its sentences with their texts."
         )
-    if not tokens.texts or tokens.texts[0] != item.text:
+    if not tokens.texts:
+        raise without_characters("to find the words of a sentence")
+    if tokens.texts[0] != item.text:
         raise MentionError(
             "Expected a record of the sentence's own text, but its tokens come from another one. "
             "Capture sentence.text, so that character offsets mean the same."

@@ -36,9 +36,9 @@ def test_an_unknown_part_is_refused():
 # --- models that stay what they are -----------------------------------------------------------
 
 
-def test_a_slow_tokenizer_is_refused():
-    with pytest.raises(ModelError, match="fast tokenizer"):
-        Model(zoo.build("bert"), tf.ByT5Tokenizer())
+def test_what_is_no_tokenizer_is_refused():
+    with pytest.raises(ModelError, match="tokenizer of transformers for model, got function"):
+        Model(zoo.build("bert"), lambda text: text.split())
 
 
 @pytest.mark.parametrize("text", ["", "the cat " * 40])
