@@ -18,8 +18,9 @@ endif
 BIOME := npx --yes @biomejs/biome@2.6.8
 SENTENCE := The animal didn't cross the street because it was too tired.
 # Three workers for two cores: while one waits for a browser or a process, another computes. One
-# thread for each: more would only get in each other's way.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q -rs $(WARNINGS)
+# thread for each: more would only get in each other's way. A file is for one worker, since what its
+# tests share takes as long as they do.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q -rs $(WARNINGS)
 NODE_TEST := node --test --test-reporter=dot
 BOOTSTRAP := $(PYTHON) tools/bootstrap.py --versions $(VERSIONS) --extras
 

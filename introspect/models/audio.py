@@ -15,7 +15,13 @@ from introspect.errors import CaptureError, InputError, ModelError, SelectionErr
 from introspect.hooks import capture, placed, unwrapped, verify
 from introspect.models.fit import extractor_in, is_feature_extractor, reads_sound
 from introspect.models.inputs import EncodedText, encode_target
-from introspect.models.run_plan import checked_kind, kinds_of, make_record, reader_of
+from introspect.models.run_plan import (
+    checked_kind,
+    kinds_of,
+    make_record,
+    reader_of,
+    run_inputs,
+)
 from introspect.models.sound import Waveform, read_sound
 from introspect.records import AttentionRecord, AudioFrames, Kind, TokenSequence
 from introspect.text import decimal, whole
@@ -211,10 +217,8 @@ class AudioModel:
     ) -> tuple[nn.Module, dict[str, torch.Tensor]]:
         """Return the part of the model to run, and its inputs."""
         module = reader_of(self.module) if kind == "encoder" and written is None else self.module
-        inputs = {self._input_name: self._features(waveform)}
-        if written is not None:
-            inputs["decoder_input_ids"] = written.inputs["input_ids"]
-        return module, inputs
+        read = {self._input_name: self._features(waveform)}
+        return module, run_inputs(module, read, None if written is None else written.inputs)
 
     @property
     def _input_name(self) -> str:

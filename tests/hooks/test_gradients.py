@@ -284,7 +284,7 @@ def test_cross_attention_has_integrated_gradients():
 
 def test_without_captum_the_error_has_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(MissingExtraError, match=r"introspect-transformers\[captum\]"):
+    with pytest.raises(MissingExtraError, match=r'pip install "captum>='):
         capture_gradients(
             zoo.build("bert"), one_text("bert"), states, ("integrated_gradients",), steps=1
         )

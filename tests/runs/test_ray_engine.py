@@ -126,14 +126,14 @@ def test_two_actors_one_of_which_dies_give_the_bytes_of_one_process(
 def test_a_shard_that_always_takes_its_actor_with_it_is_named(
     cluster, given, model, serial, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(ray_engine, "_MOST_LOSSES", 0)
+    monkeypatch.setattr(ray_engine, "_MOST_LOSSES", 1)
     out = tmp_path / "x"
     with (
         poisoned(model, 99, tmp_path / "deaths"),
-        pytest.raises(CaptureError, match=r"shard 2 to run.*lost 1 times.*is kept"),
+        pytest.raises(CaptureError, match=r"shard 2 to run.*lost 2 times.*is kept"),
     ):
         ix.probe(model, given, out, **CALL, **ONE)
-    assert len(list((tmp_path / "deaths").iterdir())) == 1
+    assert len(list((tmp_path / "deaths").iterdir())) == 2
     assert set(ShardStore(out / "shards").entries) == {0, 1}
     # One process goes on where many have failed.
     ix.probe(model, given, out, **CALL)
@@ -267,7 +267,7 @@ def test_a_cluster_that_others_reach_is_shut_down_again():
 
 def test_without_ray_the_message_has_the_command(given, model, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
-    with pytest.raises(MissingExtraError, match=r"pip install .*\[ray\]"):
+    with pytest.raises(MissingExtraError, match=r'pip install "ray>='):
         ix.probe(model, given, tmp_path / "x", **CALL, **TWO)
 
 

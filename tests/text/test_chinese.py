@@ -54,7 +54,7 @@ def test_a_mention_of_one_word_gets_what_its_characters_get_together(words):
 def test_without_the_library_the_command_is_named(monkeypatch):
     segmentation._jieba.cache_clear()
     monkeypatch.setitem(sys.modules, "jieba", None)
-    with pytest.raises(MissingExtraError, match=r"introspect-transformers\[chinese\]"):
+    with pytest.raises(MissingExtraError, match=r'pip install "jieba>='):
         segmentation.chinese_words("狐狸")
 
 

@@ -249,9 +249,15 @@ def test_nothing_moves_while_tokens_are_pointed_at(open_page, width):
     tokens = ["a" * 300, "the", "x" * 40, "word", "she", "left"]
     views = views_of(record_with_parts(tokens))
     page = open_page(page_of(views), width=width)
-    places = """
-    [...document.querySelectorAll('section, h2, .controls, .token, .matrix, .layer-table, .legend')]
-      .map((n) => [n.classList[0], n.offsetTop, n.offsetLeft, n.offsetWidth].join())
+    # From the top of the page, whatever chapter or list has its own measures or was scrolled.
+    places = """(() => {
+      const from = (n, edge, border) => n.offsetParent === null ? n[edge]
+        : n[edge] + n.offsetParent[border] + from(n.offsetParent, edge, border);
+      const named = 'section, h2, .controls, .token, .matrix, .layer-table, .legend';
+      return [...document.querySelectorAll(named)].map((n) => [n.tagName,
+        from(n, 'offsetTop', 'clientTop'), from(n, 'offsetLeft', 'clientLeft'), n.offsetWidth,
+      ].join());
+    })()
     """
     for section in page.locator("section[data-view]").all():
         kind = section.get_attribute("data-view")

