@@ -256,7 +256,7 @@ def test_nothing_moves_while_tokens_are_pointed_at(open_page, width):
       const named = 'section, h2, .controls, .token, .matrix, .layer-table, .legend';
       return [...document.querySelectorAll(named)].map((n) => [n.tagName,
         from(n, 'offsetTop', 'clientTop'), from(n, 'offsetLeft', 'clientLeft'), n.offsetWidth,
-      ].join());
+      ]);
     })()
     """
     for section in page.locator("section[data-view]").all():
@@ -265,7 +265,11 @@ def test_nothing_moves_while_tokens_are_pointed_at(open_page, width):
         before = page.evaluate(places)
         for target in targets:
             target.hover()
-            assert page.evaluate(places) == before, kind
+            # The sum of rounded offsets may differ by one.
+            assert page.evaluate(places) == [
+                [name, *(pytest.approx(number, abs=1) for number in numbers)]
+                for name, *numbers in before
+            ], kind
 
 
 def test_every_view_has_one_stop_for_its_tokens_and_answers_to_keys(open_page):
