@@ -54,7 +54,9 @@ def _missing(what: str) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Headless Chromium."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    # First the one without windows: the same engine for three quarters of the processor's time.
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    executable = next(filter(None, map(shutil.which, names)), None)
     if executable is None:
         _missing("chromium")
     try:
