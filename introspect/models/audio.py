@@ -23,6 +23,7 @@ from introspect.models.run_plan import (
     run_inputs,
 )
 from introspect.models.sound import Waveform, read_sound
+from introspect.models.tokens import is_fast
 from introspect.records import AttentionRecord, AudioFrames, Kind, TokenSequence
 from introspect.text import decimal, whole
 
@@ -191,6 +192,12 @@ class AudioModel:
         """
         writes = getattr(self.module, "can_generate", lambda: False)()
         tokenizer = getattr(self.processor, "tokenizer", None)
+        if len(self.kinds) == 1:
+            raise ModelError(
+                f"Expected a model of sound that writes a text word by word, such as Whisper, got "
+                f"{type(self.module).__name__}, which has self-attention alone. Capture it without "
+                "a target."
+            )
         if not writes or tokenizer is None:
             raise ModelError(
                 f"Expected a model of sound that writes, with a tokenizer, got "
@@ -227,10 +234,12 @@ class AudioModel:
     def _features(self, waveform: Waveform) -> torch.Tensor:
         longest = getattr(self.extractor, "n_samples", None)
         if self._input_name == "input_features" and longest and len(waveform) > longest:
-            lengths = [each / self.sampling_rate for each in (longest, len(waveform))]
+            seconds = [each / self.sampling_rate for each in (longest, len(waveform))]
             raise InputError(
-                f"Expected at most {_seconds(lengths[0])} of sound, all that {self.name} reads at "
-                f"a time, got {decimal(lengths[1])} s. Cut it: audio[:{longest}]."
+                f"Expected at most {_seconds(seconds[0])} of sound, all that {self.name} reads at "
+                f"a time, got {decimal(seconds[1])} s. Its {whole(len(waveform))} samples have to "
+                f"be {whole(longest)}: audio = model.waveform(audio), then audio[:{longest}] with "
+                f"sampling_rate={self.sampling_rate}."
             )
         made = self.extractor(waveform, sampling_rate=self.sampling_rate, return_tensors="pt")
         features: torch.Tensor = made[self._input_name]
@@ -317,14 +326,15 @@ class AudioModel:
         """
         tokenizer = getattr(self.processor, "tokenizer", None)
         start_id = getattr(self.module.config, "decoder_start_token_id", None)
-        if not getattr(tokenizer, "is_fast", False) or start_id is None:
+        if not is_fast(tokenizer) or start_id is None:
             raise ModelError(
                 f"Expected a processor with a fast tokenizer for {self.name}, to read the target "
                 f"with, got {type(self.processor).__name__}. Load it with "
                 "AutoProcessor.from_pretrained."
             )
         limit = getattr(self.module.config, "max_target_positions", None)
-        encoded = encode_target(tokenizer, target, start_id=start_id, limit=limit, truncation=False)
+        # The end token that it would count is written but never read.
+        encoded = encode_target(tokenizer, target, start_id=start_id, limit=None, truncation=False)
         ids = encoded.tokens.token_ids
         # Whisper's tokenizer has put the start token there itself.
         encoded = encoded if ids[1:2] != ids[:1] else _without_first(encoded)

@@ -6,6 +6,7 @@ import math
 import os
 import struct
 import warnings
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def read_sound(audio: Any, sampling_rate: int | None, expected: int, name: str) 
             )
         rate = sampling_rate
     mono = _one_channel(samples, is_file=is_file, expected=expected)
-    _check_rate(rate, expected, name, is_file=is_file)
+    _check_rate(rate, mono, expected, name, is_file=is_file)
     return _scaled(mono)
 
 
@@ -83,7 +84,11 @@ def _from_file(path: str | os.PathLike[str]) -> tuple[int, npt.NDArray[Any]]:
 
 
 def _from_array(audio: Any) -> npt.NDArray[Any]:
-    given = audio.detach().cpu().numpy() if torch.is_tensor(audio) else audio
+    given = audio
+    if torch.is_tensor(audio):
+        # numpy has no bfloat16.
+        tensor = audio.detach().cpu()
+        given = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     if isinstance(given, list | tuple):
         try:
             given = np.asarray(given)
@@ -112,7 +117,7 @@ def _one_channel(samples: npt.NDArray[Any], *, is_file: bool, expected: int) -> 
     if samples.ndim != 1:
         raise InputError(
             f"Expected a sound of one channel (mono), got {_channels(samples.shape)}. "
-            f"{_how_to_mix(samples.shape, expected, is_file=is_file)}"
+            f"{_how_to_mix(samples, expected, is_file=is_file)}"
         )
     return samples
 
@@ -121,19 +126,30 @@ def _channels(shape: tuple[int, ...]) -> str:
     return f"{min(shape)} channels, {shape}" if len(shape) == 2 else f"shape {shape}"
 
 
-def _how_to_mix(shape: tuple[int, ...], expected: int, *, is_file: bool) -> str:
+def _in_floats(samples: npt.NDArray[Any]) -> str:
+    """Return how samples are made floats, which is what they are to be before they are changed."""
+    if samples.dtype.name not in _SCALES:
+        return "audio"
+    middle, half = _SCALES[samples.dtype.name]
+    return f"(audio / {half} - 1)" if middle else f"(audio / {half})"
+
+
+def _how_to_mix(samples: npt.NDArray[Any], expected: int, *, is_file: bool) -> str:
     """Return how one channel is made of several."""
+    shape = samples.shape
     if len(shape) != 2:
         return "Give the samples of one sound, (num_samples,)."
     how = (
         _CONVERT.format(rate=expected)
         if is_file
-        else f"audio.mean(axis={int(shape[0] > shape[1])})"
+        else f"{_in_floats(samples)}.mean(axis={int(shape[0] > shape[1])})"
     )
     return f"Mix them first: {how}."
 
 
-def _check_rate(rate: Any, expected: int, name: str, *, is_file: bool) -> None:
+def _check_rate(
+    rate: Any, samples: npt.NDArray[Any], expected: int, name: str, *, is_file: bool
+) -> None:
     """Raise an error that says how to resample, unless the rate is the model's.
 
     Raises:
@@ -141,17 +157,18 @@ def _check_rate(rate: Any, expected: int, name: str, *, is_file: bool) -> None:
     """
     if rate == expected:
         return
-    is_number = isinstance(rate, int | np.integer) and not isinstance(rate, bool) and rate > 0
-    if not is_number:
+    is_number = isinstance(rate, Real) and not isinstance(rate, bool)
+    if not is_number or not rate > 0 or rate % 1:
         raise InputError(
-            f"Expected `sampling_rate` as a number of samples in a second, such as {expected}, got "
-            f"{rate!r}."
+            f"Expected `sampling_rate` as a whole number of samples in a second, such as "
+            f"{expected}, got {rate!r}."
         )
     common = math.gcd(int(rate), expected)
     advice = (
         _CONVERT.format(rate=expected)
         if is_file
-        else f"scipy.signal.resample_poly(audio, {expected // common}, {int(rate) // common})"
+        else f"scipy.signal.resample_poly({_in_floats(samples)}, {expected // common}, "
+        f"{int(rate) // common})"
     )
     raise InputError(
         f"Expected a sound of {whole(expected)} Hz for {name}, got {whole(int(rate))} Hz. Resample "
@@ -174,17 +191,16 @@ def _scaled(samples: npt.NDArray[Any]) -> Waveform:
             )
         middle, half = _SCALES[kind]
         return ((samples.astype(np.float64) - middle) / half).astype(np.float32)
-    floats = samples.astype(np.float32)
-    if not np.isfinite(floats).all():
-        place = int(np.flatnonzero(~np.isfinite(floats))[0])
+    if not np.isfinite(samples).all():
+        place = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise InputError(
-            f"Expected a number in every sample, got {floats[place]} at sample {whole(place)}. "
+            f"Expected a number in every sample, got {samples[place]} at sample {whole(place)}. "
             "Replace it: numpy.nan_to_num(audio)."
         )
-    largest = float(np.abs(floats).max())
+    largest = float(np.abs(samples).max())
     if largest > _LARGEST_FLOAT:
         raise InputError(
             f"Expected floats from −1 to 1, got {largest:.0f}: whole numbers of a WAV file, it "
             "seems. Give those as they are, or divide those of 16 bits by 32768."
         )
-    return floats
+    return samples.astype(np.float32)

@@ -269,13 +269,14 @@ class AudioFrames:
             SelectionError: the sound has no frame there.
         """
         # A time that is written in decimals may be a hair before its frame.
-        frame = math.floor(seconds * self.sampling_rate / self.step + 1e-6)
-        if not 0 <= frame < self.count:
-            end = decimal(self.start(self.count))
+        place = seconds * self.sampling_rate / self.step + 1e-6
+        if not 0 <= place < self.count:
             raise SelectionError(
-                f"Expected a time within the sound, from 0 to {end} s, got {seconds} s."
+                f"Expected a time within a frame of the sound, from 0 to "
+                f"{decimal(self.start(self.count))} s, where the last one ends, and not that end; "
+                f"got {seconds} s."
             )
-        return frame
+        return math.floor(place)
 
     def window(self, frame: int) -> tuple[int, int]:
         """Return the samples that a frame is computed from, half-open; some may be padding."""

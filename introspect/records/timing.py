@@ -33,7 +33,7 @@ def token_times(
         record: cross-attention to the frames of a sound, from ``AudioModel.capture`` with a target.
         heads: the heads to follow, such as those that the model was published with
             (``model.module.generation_config.alignment_heads``); by default all of the upper half
-            of the layers.
+            of the layers of the record.
         width: the number of frames that a median is taken over; odd
             (``model.module.config.median_filter_width``).
 

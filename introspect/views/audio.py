@@ -12,7 +12,7 @@ import numpy.typing as npt
 from introspect.calls import checked_call, checked_result
 from introspect.errors import InputError, SelectionError
 from introspect.functional import merge_pieces
-from introspect.page import Choice, Document, Section
+from introspect.page import LARGEST_DENSE, Choice, Document, Section
 from introspect.records import AttentionRecord, AudioFrames, HeadLike, TokenLike, as_token
 from introspect.text import decimal, quantity, visible, whole
 from introspect.views.base import View, plotly_text
@@ -37,8 +37,6 @@ _FIGURE_SIZE = (900, 320)
 _LOUDEST = 0.4
 # The waveform is drawn of about so many columns.
 _FINEST = 800
-# A page holds all weights of its record.
-_MOST_WEIGHTS = 40_000_000
 # Two decimals would tell too little of smaller weights.
 _SMALL = 0.1
 
@@ -213,7 +211,7 @@ def audio_view(
         head: the head to show first, its number in ``layer`` or ``"L3H1"``; by default the one
             that gives a frame most.
         token: of ``cross`` attention, the word to show first: its index, ``"it"`` or ``"it#2"``;
-            the last one by default.
+            by default the last one, or of a chosen head or time the one that gives most.
         at: a time in seconds: of ``cross`` attention, of the moment to choose first; otherwise of
             the moment that attends, by default in the middle.
 
@@ -228,8 +226,8 @@ def audio_view(
     record = shown_record(record, view="audio_view")
     frames = _checked_frames(record)
     low, high = _envelope(_checked_waveform(waveform, frames), frames)
-    _check_size(record)
     shown = _with_one_padding(record)
+    _check_size(shown)
     layer, number = named_head(shown, layer, head)
     if layer is not None:
         layer_row(shown, layer)
@@ -301,10 +299,11 @@ def _envelope(
 
 
 def _check_size(record: AttentionRecord) -> None:
-    if (count := record.attentions.numel()) > _MOST_WEIGHTS:
+    if (count := record.attentions.numel()) > LARGEST_DENSE:
+        fewer = "Show some of its layers: record.only([…])" if record.num_layers > 1 else "Cut it"
         raise SelectionError(
-            f"Expected a record that a page can hold, of {whole(_MOST_WEIGHTS)} weights at most, "
-            f"got {whole(count)}. Show some of its layers: record.only([…])."
+            f"Expected a sound whose weights a page can hold, {whole(LARGEST_DENSE)} at most, got "
+            f"{whole(count)}. {fewer}."
         )
 
 

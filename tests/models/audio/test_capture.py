@@ -112,6 +112,17 @@ REFUSED = {
         {"audio": np.stack([SOUND, SOUND], 1), "sampling_rate": RATE},
         r"got 2 channels, \(8000, 2\)\. Mix them first: audio\.mean\(axis=1\)",
     ),
+    "stereo of whole numbers": (
+        {"audio": np.ones((900, 2), np.int16), "sampling_rate": RATE},
+        r"Mix them first: \(audio / 32768\)\.mean\(axis=1\)",
+    ),
+    "8,000 Hz of whole numbers": (
+        {"audio": np.full(900, 128, np.uint8), "sampling_rate": 8000},
+        r"resample_poly\(\(audio / 128 - 1\), 2, 1\)",
+    ),
+    "rate as 44,100.0": ({"audio": SOUND, "sampling_rate": 44_100.0}, "got 44,100 Hz"),
+    "half a rate": ({"audio": SOUND, "sampling_rate": 0.5}, "as a whole number.*got 0.5"),
+    "huge": ({"audio": np.full(900, 1e300), "sampling_rate": RATE}, "divide those of 16 bits"),
     "a batch": ({"audio": SOUND.reshape(2, 2, -1), "sampling_rate": RATE}, "Give the samples of"),
     "a number": ({"audio": np.array(0.5), "sampling_rate": RATE}, "one sound"),
     "empty": ({"audio": SOUND[:0], "sampling_rate": RATE}, "an empty one"),
@@ -147,12 +158,39 @@ def _rest(given: dict[str, object]) -> dict[str, object]:
         ({"kind": "cross"}, r"model\.transcript\(audio\) lets the model write it"),
         ({"kind": "self"}, "encoder, decoder or cross, got 'self'"),
         ({"target": " "}, "an empty one"),
-        ({"target": "a" * 60}, "at most 40 tokens"),
+        # With the four tokens before it, of 40 that the decoder reads.
+        ({"target": "a" * 37}, "at most 40 tokens.*got 41. Shorten it"),
     ],
 )
 def test_what_whisper_cannot_write_is_refused(options, words):
     with pytest.raises(ix.IntrospectError, match=words):
         whisper().capture(SOUND, sampling_rate=RATE, **options)
+
+
+def test_the_longest_target_is_captured():
+    record = whisper().capture(SOUND, sampling_rate=RATE, target="a" * 36)
+    assert len(record.queries) == 40
+
+
+def test_a_sound_that_is_too_long_is_cut_as_it_is_said():
+    model, long = whisper(), np.tile(SOUND, 5)
+    with pytest.raises(
+        ix.IntrospectError,
+        match=r"40,000 samples.*= model\.waveform\(audio\), then audio\[:32000\]",
+    ):
+        model.capture(long, sampling_rate=RATE)
+    cut = model.waveform(long, sampling_rate=RATE)[:32_000]
+    assert model.capture(cut, sampling_rate=RATE).frames.samples == 32_000
+
+
+def test_half_precision_is_read():
+    given = torch.tensor(SOUND).bfloat16()
+    assert np.allclose(wav2vec2().waveform(given, sampling_rate=RATE), SOUND, atol=0.01)
+
+
+def test_what_only_listens_writes_nothing():
+    with pytest.raises(ix.IntrospectError, match="self-attention alone. Capture it without"):
+        wav2vec2().transcript(SOUND, sampling_rate=RATE)
 
 
 def test_more_than_whisper_reads_is_refused():

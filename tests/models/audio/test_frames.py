@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -125,7 +127,7 @@ def test_a_time_has_its_frame():
     frames = AudioFrames(50, step=320, sampling_rate=RATE, samples=16_000)
     assert [frames.at(frames.start(frame)) for frame in range(50)] == list(range(50))
     assert frames.at(0.0199) == 0
-    for seconds in (-0.1, 1.0, 7):
+    for seconds in (-0.1, 1.0, 7, math.inf, math.nan):
         with pytest.raises(SelectionError, match=r"from 0 to 1\.00 s"):
             frames.at(seconds)
 

@@ -104,6 +104,17 @@ def test_another_sound_is_refused(given, words):
         audio_view(record_of(), given)
 
 
+def test_padding_counts_as_the_one_key_that_a_page_holds(monkeypatch):
+    """Whisper attends to 30 s, however short the sound is."""
+    held = view_of("cross").record.attentions.numel()
+    assert held < record_of("cross").attentions.numel()
+    monkeypatch.setattr("introspect.views.audio.LARGEST_DENSE", held)
+    view_of("cross")
+    monkeypatch.setattr("introspect.views.audio.LARGEST_DENSE", held - 1)
+    with pytest.raises(ix.IntrospectError, match=r"a page can hold.*record\.only"):
+        view_of("cross")
+
+
 def test_other_records_are_refused():
     with pytest.raises(ix.IntrospectError, match="`at` in seconds"):
         view_of("encoder", token="cat")
