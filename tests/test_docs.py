@@ -56,7 +56,7 @@ INTERNAL = {
     "introspect.studies.heads": "ATTENDS_TO POSITIONAL RARE_WORD SCORES best_number heads_listed "
     "known_role_claims ordered_relations roles_of",
     "introspect.studies.lens": "HeadWriting OvCircuits copied head_writing lens_claims "
-    "readings_after run_noted",
+    "readings_after run_noted share_below",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -33,6 +34,10 @@ def quick():
         yield
 
 
+def one_back(text):
+    return np.eye(len(text), k=-1, dtype=bool)
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A folder of each kind of run."""
@@ -47,7 +52,8 @@ def folders(tmp_path_factory):
     corpus = [case.text for case in grammar_cases(60)]
     ix.atlas("pronoun", corpus, root / "atlas", cases=root / "cases.jsonl", threads=1)
     repeats = [each.text for each in repeated(30)]
-    ix.atlas("induction", repeats, root / "writes", threads=1)
+    # A digit in the name of a rule is no figure.
+    ix.atlas("induction", repeats, root / "writes", threads=1, rules={"back 1": one_back})
     return root
 
 
@@ -74,7 +80,7 @@ def test_the_tables_give_the_numbers_of_the_claims(folders, name):
         ("causal", "supports", "high"), ("causal", "able", "low"), ("causal", "able", "n"),
         ("heads", "most induction", "estimate"), ("writes", "describes: all heads", "estimate"),
         ("atlas", "refers", "estimate"), ("atlas", "prefers: baseline", "estimate"),
-        ("writes", "copies", "low"),
+        ("writes", "copies", "low"), ("writes", "copies by weights", "n"),
     ],
 )  # fmt: skip
 def test_a_number_that_is_not_in_the_tables_is_found(folders, tmp_path, name, kind, field):
@@ -113,6 +119,18 @@ def test_a_number_in_a_sentence_of_an_atlas_that_no_table_has_is_found(folders):
     claim["sentence"] = claim["sentence"].replace("even attention: ", "even attention: 4")
     with pytest.raises(AssertionError, match="is printed, and no table has it"):
         of_atlas("describes")(folder, claim)
+
+
+def test_another_verdict_is_a_difference_like_any_other(folders, tmp_path):
+    shutil.copytree(folders / "writes", tmp_path / "x")
+    path = tmp_path / "x" / "summary.json"
+    summary = json.loads(path.read_text())
+    for claim in summary["claims"]:
+        if claim["kind"] == "copies by weights":
+            claim.update(kind="no-copies by weights", p=0.5, n=claim["n"] + 1)
+    path.write_text(json.dumps(summary))
+    wrong = faults(tmp_path / "x")[0]
+    assert any("no-copies by weights, L1H0: the verdict is another" in words for words in wrong)
 
 
 def test_the_script_ends_with_1_where_a_table_gives_another_number(

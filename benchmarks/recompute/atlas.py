@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks.recompute.folder import HEAD, Folder, Numbers, Row
+from benchmarks.recompute.folder import HEAD, DifferenceError, Folder, Numbers, Row
 
 #: What is named covers so much in both halves, and so much of what even attention leaves.
 COVERAGE, BEYOND, SURE, FEWEST_ROWS = 0.3, 0.25, 0.25, 20
@@ -147,14 +147,36 @@ def _head(claim: Row) -> Place:
     return layer, head
 
 
-def _check_printed(claim: Row, figures: list[float]) -> None:
-    """Raise where a sentence prints a number that is no figure of its head."""
-    words = HEAD.sub("", claim["sentence"].replace("95% CI", ""))
+def _check(is_so: bool, difference: str) -> None:
+    """Raise, also where Python leaves assertions out.
+
+    Raises:
+        DifferenceError: it is not so.
+    """
+    if not is_so:
+        raise DifferenceError(difference)
+
+
+def _check_printed(claim: Row, figures: list[float], without: Iterable[str] = ()) -> None:
+    """Raise where a sentence prints a number that is no figure of its head.
+
+    Args:
+        claim: the claim.
+        figures: the figures of its head.
+        without: names in it, whose digits are no figures.
+
+    Raises:
+        DifferenceError: no table has one of the numbers.
+    """
+    words = claim["sentence"].replace("95% CI", "")
+    for name in without:
+        words = words.replace(name, "")
+    words = HEAD.sub("", words)
     for text in _PRINTED.findall(words):
         value = float(text.replace(",", "").replace("−", "-"))
         half = 0.5 * 10.0 ** -len(text.partition(".")[2])
         if not any(abs(value - figure) <= half + 1e-9 for figure in figures):
-            raise AssertionError(f"{text} is printed, and no table has it")
+            raise DifferenceError(f"{text} is printed, and no table has it")
 
 
 def of_rule(folder: Folder, claim: Row) -> Numbers | None:
@@ -163,10 +185,11 @@ def of_rule(folder: Folder, claim: Row) -> Numbers | None:
     best = rules.best(place)
     row = rules.of(place).get(best or "")
     if best is None or row is None:
-        assert claim["estimate"] is None or not claim["n"], "no rule is asked about"
+        _check(claim["estimate"] is None or not claim["n"], "no rule is asked about")
         return {}
-    _check_printed(claim, [*rules.printed(place), float(folder.summary["texts"]), 5.0])
-    assert claim["kind"].startswith("describes") == rules.is_named(place), "the verdict is another"
+    figures = [*rules.printed(place), float(folder.summary["texts"]), 5.0]
+    _check_printed(claim, figures, sorted(rules.of(place), key=len, reverse=True))
+    _check(claim["kind"].startswith("describes") == rules.is_named(place), "the verdict is another")
     found = {"n": float(row["n"])}
     what = claim["kind"].partition(": ")[2]
     if not what:
@@ -180,9 +203,9 @@ def of_rule(folder: Folder, claim: Row) -> Numbers | None:
         return found | {"estimate": rules.special[place]}
     part, _, name = what.partition(": ")
     if part == "rest":
-        assert name == rules.best(place, of_rest=True), "another rule is best of the rest"
+        _check(name == rules.best(place, of_rest=True), "another rule is best of the rest")
         return found | {"estimate": rules.of(place)[name]["coverage"]}
-    assert name == rules.unsteady(place), "another rule covers enough in one half"
+    _check(name == rules.unsteady(place), "another rule covers enough in one half")
     return found | {"estimate": rules.of(place, part)[name]["coverage"]}
 
 
@@ -209,8 +232,7 @@ def _on_cases(folder: Folder, claim: Row) -> Row | None:
     ps = [row["p_adjusted"], row["reverse_p_adjusted"], 0.001]
     counts = [row["n"], row["reverse_n"], 2.0 * len(table)]
     held = [100 * float(end) for end in about["held_out"] if end is not None]
-    words = claim | {"sentence": claim["sentence"].replace(about["name"], "")}
-    _check_printed(words, [*figures, *ps, *counts, *held])
+    _check_printed(claim, [*figures, *ps, *counts, *held], [about["name"]])
     return row
 
 
@@ -235,7 +257,7 @@ def of_preference(folder: Folder, claim: Row) -> Numbers | None:
         return None
     before = "" if row["n"] > 0 else "reverse_"
     p = row[f"{before}p_adjusted"]
-    assert (p < SIGNIFICANT) == claim["kind"].startswith("prefers"), "the verdict is another"
+    _check((p < SIGNIFICANT) == claim["kind"].startswith("prefers"), "the verdict is another")
     found = {"n": float(row[f"{before}n"])}
     if claim["kind"].endswith("baseline"):
         return found | {"estimate": max(folder.summary["cases"]["baselines"].values())}
@@ -249,7 +271,7 @@ def of_pronouns(folder: Folder, claim: Row) -> Numbers | None:
     if row is None or not row["n_pronoun_rows"]:
         return None if row is None else {}
     is_more = row["coverage_ci_low"] > row["coverage_even"]
-    assert is_more == claim["kind"].startswith("refers"), "the verdict is another"
+    _check(is_more == claim["kind"].startswith("refers"), "the verdict is another")
     rules, place = _rules(folder), _head(claim)
     of_rule = rules.of(place)[BESIDE]
     part = of_rule["n"] / max(each["n"] for each in rules.of(place).values())
@@ -290,16 +312,19 @@ def of_writes(folder: Folder, claim: Row) -> Numbers | None:
     if what:
         column = {"logit of the key": "to_key", "logit of others": "to_others", "first": "first"}
         return {"estimate": float(row[column[what]])}
+    counts = ("n_entries", "n_entries") if by else ("n_tokens", "n_texts")
     name = "by_weights" if by else "copying"
     p = row.get("by_weights_p_adjusted" if by else "p_adjusted", 0.0)
     share, low, high = (row[f"{name}{end}"] for end in ("", "_ci_low", "_ci_high"))
     is_sure = p < SIGNIFICANT and not low <= 0.5 <= high
     if share >= COPIES or share <= SUPPRESSES:
         said = "copies" if share >= COPIES else "writes against"
-        assert (kind == f"{said}{by}") == is_sure, "the verdict is another"
+        _check((kind == f"{said}{by}") == is_sure, "the verdict is another")
     else:
-        assert kind.startswith("no-copies") or math.isnan(p), "the verdict is another"
-    return {"estimate": share, "low": low, "high": high}
+        is_no = not math.isnan(p) and low > SUPPRESSES and high < COPIES
+        _check(kind.startswith("no-copies") == is_no, "the verdict is another")
+    found = {"estimate": share, "low": low, "high": high, "p": p}
+    return found | {name: float(row[of]) for name, of in zip(("n", "groups"), counts, strict=True)}
 
 
 #: What recomputes each kind of claim.

@@ -14,7 +14,7 @@ from benchmarks.recompute.atlas import of_atlas
 from benchmarks.recompute.bias import BIAS
 from benchmarks.recompute.causal import CAUSAL
 from benchmarks.recompute.detect import DETECTABLE
-from benchmarks.recompute.folder import Folder, Numbers, Row
+from benchmarks.recompute.folder import DifferenceError, Folder, Numbers, Row
 from benchmarks.recompute.heads import HEADS
 from benchmarks.recompute.sets import SETS
 from introspect.statistics import Claim, exclusions
@@ -45,19 +45,32 @@ WITHOUT_A_TABLE = {
 }  # fmt: skip
 
 
-def recomputed(folder: Folder) -> list[tuple[Row, Numbers | None]]:
-    """Return each claim with the numbers that the tables give; ``None`` where they give none."""
+#: A claim, with what the tables give.
+Recomputed = tuple[Row, Numbers | DifferenceError | None]
+
+
+def recomputed(folder: Folder) -> list[Recomputed]:
+    """Return each claim with the numbers that the tables give, or with what else differs.
+
+    It is ``None`` where they give none.
+    """
     find = of_atlas if folder.is_atlas else RECOMPUTE.get
-    found = []
+    found: list[Recomputed] = []
     for claim in folder.claims:
         compute = find(claim["kind"])
-        found.append((claim, compute(folder, claim) if compute else None))
+        try:
+            found.append((claim, compute(folder, claim) if compute else None))
+        except DifferenceError as difference:
+            found.append((claim, difference))
     return found
 
 
-def differences(recomputed: Sequence[tuple[Row, Numbers | None]]) -> Iterator[str]:
+def differences(recomputed: Sequence[Recomputed]) -> Iterator[str]:
     """Yield what differs between the claims of a folder and its tables, in words."""
     for claim, found in recomputed:
+        if isinstance(found, DifferenceError):
+            yield f"{claim['kind']}, {claim['subject']}: {found}"
+            continue
         for name, value in (found or {}).items():
             if not name.startswith("slack") and (words := _apart(claim, name, value, found or {})):
                 yield f"{claim['kind']}, {claim['subject']}: {words}"

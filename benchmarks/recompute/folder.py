@@ -21,6 +21,10 @@ Numbers = dict[str, float]
 Row = dict[str, Any]
 
 
+class DifferenceError(AssertionError):
+    """What a claim says is not what the tables say."""
+
+
 class Folder:
     """The tables and the claims of a folder.
 

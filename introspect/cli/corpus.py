@@ -124,6 +124,8 @@ def atlas(
     )
     if sys.stdout.isatty():
         print_table("What was found", atlas_lines(found))
+    if pos is not None:
+        typer.echo(f"introspect: {found.summary['pos']}", err=True)
     typer.echo(found.finding)
     typer.echo(found.path / "index.html")
     end_with_rejects(found.summary["rejected"], out)

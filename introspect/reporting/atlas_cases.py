@@ -116,11 +116,11 @@ class AtlasCases:
             groups=self.scores.num_groups,
             rule="in-sample: among the cases that a choice would be made on",
         )
-        best = max(self.baselines.values(), default=math.nan)
-        against = () if math.isnan(best) else (claim.beside("baseline", best),)
+        best = self._best
+        against = () if best is None else (claim.beside("baseline", best[1]),)
         return (claim, *against, *self._of_shares(head, row), *self._of_choice(head, row))
 
-    @property
+    @cached_property
     def baselines(self) -> dict[str, float]:
         """The accuracy of each baseline on the cases."""
         table = self.scores.baselines
@@ -129,14 +129,18 @@ class AtlasCases:
         )
 
     def _baseline(self) -> str:
-        table = self.scores.baselines
-        if table.empty:
+        if self._best is None:
             return ""
-        best = table.loc[table["accuracy"].idxmax()]
-        name = str(best["baseline"])
+        name, accuracy = self._best
         # Beside the accuracy of one head, "the mean of all heads" would read as that of theirs.
         said = _AVERAGED if name == "mean_of_heads" else baseline_name(name)
-        return f"; the best baseline, {said}: {percent(best['accuracy'])}"
+        return f"; the best baseline, {said}: {percent(accuracy)}"
+
+    @cached_property
+    def _best(self) -> tuple[str, float] | None:
+        """The baseline with the highest accuracy, and that."""
+        known = {name: value for name, value in self.baselines.items() if not math.isnan(value)}
+        return max(known.items(), key=lambda pair: pair[1], default=None)
 
     @property
     def held_out(self) -> list[float]:

@@ -26,19 +26,20 @@ COPIES = 0.75
 #: … and writes against it from here down; in both cases surely on the other side of chance.
 SUPPRESSES = 0.25
 _CHANCE = 0.5
-_TEST = "max-t over all heads, two-sided, both measures of copying"
+_TEST = "max-t over all heads, two-sided, all measures of copying together"
 #: How what heads write was measured.
 MEASURED = (
     "What a head writes is its output at a token through the model’s own final norm and "
     "unembedding, less the mean over the vocabulary: its direct part of the logits, not what later "
-    "layers make of it. Whether it copies is asked twice: of what its values would write at a "
-    "weight of 1 in these texts, and of its weights."
+    "layers make of it. Whether it copies is asked of what its values would write at a weight of "
+    "1 in these texts."
 )
 _RULE = (
     "A head is said to copy if a token’s own entry gets more than at least "
     f"{percent(COPIES, 0)} of the other entries, and to write against what it reads if it gets "
     f"more than at most {percent(SUPPRESSES, 0)}; the p-value against chance, family-wise over all "
-    "heads and both measures, is below 0.05."
+    "heads and over the measures in texts and by weights, is below 0.05. It does not copy where "
+    "the whole 95% interval lies between these. Entries that get as much count half."
 )
 _BY_WEIGHTS = {
     "unembedding": (
@@ -67,13 +68,20 @@ class _Share(NamedTuple):
     high: float
     p: float
 
+    @classmethod
+    def of(cls, row: Any, name: str, p: str) -> _Share | None:
+        """Return the share in columns of a row; ``None`` where it is not known."""
+        names = (name, f"{name}_ci_low", f"{name}_ci_high", p)
+        share = cls(*(float(getattr(row, each)) for each in names))
+        return None if math.isnan(share.mean) else share
+
     @property
     def verdict(self) -> str:
         """``copies``, ``against`` or ``no``; with ``unsure`` for too few to tell."""
         if math.isnan(self.p):
             return "unsure"
         if SUPPRESSES < self.mean < COPIES:
-            return "no"
+            return "no" if self.low > SUPPRESSES and self.high < COPIES else "unsure"
         is_sure = self.p < SIGNIFICANT and not self.low <= _CHANCE <= self.high
         return "unsure" if not is_sure else "copies" if self.mean >= COPIES else "against"
 
@@ -122,7 +130,8 @@ class AtlasWrites:
         if self.has_weights:
             found.append(_BY_WEIGHTS[self.read_by])
         if self.why_no_weights:
-            found.append(f"Copying by weights is not shown everywhere. {self.why_no_weights}")
+            where = " everywhere" if self.has_weights else ""
+            found.append(f"Copying by weights is not shown{where}. {self.why_no_weights}")
         return [*found, _RULE] if not self.copies.empty else found
 
     def listed(self, head: Head) -> list[list[Any]]:
@@ -137,13 +146,8 @@ class AtlasWrites:
         return () if row is None else (*_in_texts(head, row), *self._by_weights(head, row))
 
     def _by_weights(self, head: Head, row: Any) -> Iterator[Claim]:
-        share = _Share(
-            float(row.by_weights),
-            float(row.by_weights_ci_low),
-            float(row.by_weights_ci_high),
-            float(row.by_weights_p_adjusted),
-        )
-        if math.isnan(share.mean):
+        share = _Share.of(row, "by_weights", "by_weights_p_adjusted")
+        if share is None:
             return
         says = {
             "copies": f"By its weights, *{head}* copies what it reads",
@@ -159,8 +163,8 @@ class AtlasWrites:
             else f"{made} has a larger product with that embedding than with {of} of {others}"
         )
         sentence = (
-            f"{says}: {what}{percent_ends(share.low, share.high)}; chance: 50%. Its own is "
-            f"the largest for {percent(row.first, 0)} of entries; chance: "
+            f"{says}: {what}, equal ones counted half{percent_ends(share.low, share.high)}; "
+            f"chance: 50%. Its own is the largest for {percent(row.first, 0)} of entries; chance: "
             f"{percent(1 / row.n_entries, 1)}."
         )
         claim = _claim(
@@ -175,13 +179,8 @@ def _others(count: int) -> str:
 
 
 def _in_texts(head: Head, row: Any) -> Iterator[Claim]:
-    share = _Share(
-        float(row.copying),
-        float(row.copying_ci_low),
-        float(row.copying_ci_high),
-        float(row.p_adjusted),
-    )
-    if math.isnan(share.mean):
+    share = _Share.of(row, "copying", "p_adjusted")
+    if share is None:
         return
     says = {
         "copies": f"*{head}* copies what it reads",
@@ -191,7 +190,7 @@ def _in_texts(head: Head, row: Any) -> Iterator[Claim]:
     }[share.verdict]
     sentence = (
         f"{says}: what its values would write puts a token’s own entry above "
-        f"{percent(share.mean, 1)} of the other entries of the text"
+        f"{percent(share.mean, 1)} of the other entries of the text, equal ones counted half"
         f"{percent_ends(share.low, share.high)}; chance: 50%."
     )
     if row.n_rows:

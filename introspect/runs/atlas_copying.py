@@ -13,6 +13,7 @@ from introspect.errors import CaptureError
 from introspect.models import Model
 from introspect.records import TokenSequence
 from introspect.statistics import effect_test, share_intervals
+from introspect.studies.analyzer import evenly
 from introspect.studies.atlas import AtlasSums
 from introspect.studies.lens import OvCircuits, copied, run_noted
 
@@ -73,9 +74,8 @@ def _entries(texts: Mapping[int, TokenSequence]) -> tuple[int, list[int]]:
         pairs = zip(tokens.token_ids, tokens.special_tokens_mask, strict=True)
         found |= {number for number, is_special in pairs if not is_special}
     every = np.array(sorted(found), dtype=np.int64)
-    places = np.linspace(0, len(every) - 1, min(NUM_ENTRIES, len(every))).round().astype(int)
     longest = max(texts, key=lambda number: len(texts[number]), default=0)
-    return longest, every[np.unique(places)].tolist()
+    return longest, every[evenly(len(every), NUM_ENTRIES)].tolist()
 
 
 def _added(circuits: OvCircuits, layer: int, less: np.ndarray, is_first: np.ndarray) -> list[str]:

@@ -47,10 +47,13 @@ class GivenTags:
         """Return of how many sampled texts the parts of speech are known, in a sentence."""
         texts = [sums.kept.texts[number].text for number in sums.kept.sample]
         known = sum(self.tags.of_text(text) is not None for text in texts)
-        return (
+        found = (
             f"parts of speech from {self.name} for {whole(known)} of "
             f"{counted(len(texts), 'sampled text')}"
         )
+        # A file without them gives a space to every word, also before a full stop.
+        why = "; the file has no such texts, character for character: its # text or SpaceAfter=No"
+        return found if known else f"{found}{why} may be missing"
 
 
 def _sentences(name: str) -> Iterator[Sentence]:
@@ -58,8 +61,8 @@ def _sentences(name: str) -> Iterator[Sentence]:
     for row in read_conllu(name):
         if isinstance(row, Reject):
             raise InputError(
-                f"Expected parts of speech in CoNLL-U in {name}, but line {row.line} has none: "
-                f"{row.reason}"
+                f"Cannot read the parts of speech in {name}, line {row.line}: {row.reason} Mend or "
+                "remove that sentence."
             )
         has_tags |= any(word.upos for word in row.words)
         yield row

@@ -17,9 +17,9 @@ from introspect.records import TokenSequence
 from introspect.reporting import AtlasWrites
 from introspect.runs.atlas_copying import copying_by_weights
 from introspect.statistics import effect_test, share_intervals
-from introspect.studies.analyzer import Floats, ratio
+from introspect.studies.analyzer import Floats, evenly, ratio
 from introspect.studies.atlas import AtlasSums
-from introspect.studies.lens import HeadWriting, head_writing
+from introspect.studies.lens import HeadWriting, head_writing, share_below
 
 #: The most texts of the sample that are run once more, and the rows of a head that count.
 NUM_TEXTS, NUM_ROWS = 64, 20
@@ -118,8 +118,7 @@ class _Totals:
         entries = np.unique(ids[own])
         rows = self._matrix[torch.from_numpy(entries)]
         rows = rows - self._matrix.mean(0)
-        spread = np.linspace(0, len(own) - 1, min(TOKENS_ASKED, len(own))).round().astype(int)
-        asked = own[np.unique(spread)]
+        asked = own[evenly(len(own), TOKENS_ASKED)]
         for layer, added, brought in writing.layers():
             if layer not in self._sums.layers:
                 continue
@@ -147,8 +146,8 @@ class _Totals:
         scores = (given @ rows.T) * (1 if self._scale >= 0 else -1)
         own = torch.from_numpy(np.searchsorted(entries, ids[asked]))
         mine = scores.gather(-1, own[None, :, None].expand(len(scores), -1, 1))
-        less = (scores < mine).sum(-1) + ((scores == mine).sum(-1) - 1) / 2
-        self._less[place, at] = (less / (len(entries) - 1)).sum(-1).numpy()
+        less = share_below(scores, mine)
+        self._less[place, at] = less.sum(-1).numpy()
         self._asked[place, at] = len(asked)
 
     def _add_row(

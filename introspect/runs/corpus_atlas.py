@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from introspect.calls import checked_call
 from introspect.data import Inputs, InputSet, input_set
-from introspect.errors import CaptureError, SelectionError
+from introspect.errors import CaptureError, InputError, SelectionError
 from introspect.io import CARDS, SHARDS, as_json, write_atomically
 from introspect.models import BatchLimits, Model, encode_batch, num_heads_of
 from introspect.progress import ProgressLike
@@ -170,7 +170,7 @@ def atlas(
     )
     kept = {each.name: getattr(plain, each.name) for each in fields(plain)}
     further = [] if cases is None else [input_set(cases)]
-    tagged = None if pos is None else GivenTags.read(pos)
+    tagged = None if pos is None else _tags(pos, reading)
     beside_it = [*further, *([] if tagged is None else [tagged.inputs])]
     claim = corpus_run(ATLAS_KIND, out, reading, model, manner, progress, beside_it, lm_head=True)
     with claim as run:
@@ -204,6 +204,20 @@ def atlas(
         beside = Beside(scored, run.model, tagged)
         run.finish(worker, work, "writing the atlas", lambda done: _write(done, own, heads, beside))
     return Atlas(Path(out))
+
+
+def _tags(pos: str | os.PathLike[str], reading: InputSet) -> GivenTags:
+    """Return parts of speech for a corpus.
+
+    Raises:
+        InputError: the corpus has its own, or there are none in the file.
+    """
+    if reading.content == "conllu":
+        raise InputError(
+            f"Expected a corpus of plain texts for the parts of speech in {str(pos)!r}, got a "
+            f"treebank, which has its own: {reading.words[0]}. Leave out `pos` (--pos)."
+        )
+    return GivenTags.read(pos)
 
 
 def _check_kind(model: Model, kind: str | None) -> None:
@@ -305,6 +319,7 @@ def _write(
         "tokens": counts.tokens,
         "rejected": counts.rejected,
         **({} if findings.cases is None else {"cases": _of_cases(findings.cases)}),
+        **({} if beside.pos is None else {"pos": beside.pos.said_of(findings.sums)}),
         "timings": run.timings,
         "provenance": dict(provenance_rows(findings.certificate, run.command)),
     }

@@ -48,6 +48,13 @@ EXCLUDED: dict[str, tuple[str, ...]] = {
     "followed": ("detectable: follows", "no-detectable: follows"),
     "no-detectable: follows": ("detectable: follows",),
 }  # fmt: skip
+_VERDICTS = ("copies", "writes against", "no-copies", "unsure whether it copies")
+# Of either way to measure it; the two may differ.
+_COPYING = {
+    f"{one}{by}": tuple(f"{other}{by}" for other in _VERDICTS[place + 1 :])
+    for by in ("", " by weights")
+    for place, one in enumerate(_VERDICTS[:-1])
+}
 #: What a kind of claim excludes of the same head.
 EXCLUDED_OF_A_HEAD: dict[str, tuple[str, ...]] = {
     "supports": ("opposes", "depends"),
@@ -56,6 +63,7 @@ EXCLUDED_OF_A_HEAD: dict[str, tuple[str, ...]] = {
     "no-describes": ("describes",),
     "no-refers": ("refers",),
     "no-prefers": ("prefers",),
+    **_COPYING,
     "everywhere": ("points",),
     "points-instead": ("points",),
 }

@@ -351,6 +351,17 @@ def addable(sums: npt.ArrayLike) -> Floats:
     return np.asarray(np.rint(np.asarray(sums, dtype=np.float64) / _GRAIN) * _GRAIN)
 
 
+def evenly(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Return at most so many places from 0 to ``count - 1``, evenly spread with both ends.
+
+    Example:
+        >>> evenly(10, 4), evenly(2, 4), evenly(0, 4)
+        (array([0, 3, 6, 9]), array([0, 1]), array([], dtype=int64))
+    """
+    spread = np.linspace(0, max(0, count - 1), min(most, count))
+    return np.unique(spread.round().astype(np.int64))
+
+
 def ratio(sums: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
     """Divide sums by counts; the mean is NaN where nothing was counted.
 

@@ -61,3 +61,22 @@ def test_a_file_without_tags_is_refused_before_anything_is_written(tmp_path):
         with pytest.raises(InputError, match=said):
             ix.atlas("induction", ["a b c"], tmp_path / "out", pos=str(path))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_treebank_has_its_own(trees, tmp_path):
+    with pytest.raises(InputError, match=r"a treebank, which has its own: .*Leave out `pos`"):
+        ix.atlas("induction", str(trees), tmp_path / "out", pos=str(trees))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_sentence_is_named_with_its_own_reason(tmp_path):
+    bad = tmp_path / "bad.conllu"
+    bad.write_text(block(WORDS[1]) + block(("Cats", "NOUN", 9, "nsubj")))
+    with pytest.raises(InputError, match=r"line \d+: Expected the head of word 1.*Mend or remove"):
+        ix.atlas("induction", ["a b c"], tmp_path / "out", pos=str(bad))
+
+
+def test_tags_of_no_text_are_said(trees, tmp_path):
+    made = ix.atlas("induction", ["a b c", "d e f"], tmp_path / "out", pos=str(trees), **PLAIN)
+    said = "for 0 of 2 sampled texts; the file has no such texts, character for character"
+    assert said in made.summary["pos"] and said in (made.path / "index.html").read_text()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from introspect.records import AttentionRecord, TokenSequence
-from introspect.studies.analyzer import ratio
+from introspect.studies.analyzer import evenly, ratio
 from introspect.studies.atlas.analyzer import AtlasSums
 from introspect.studies.atlas.examples import Example
 from introspect.studies.atlas.maps import query_key_maps
@@ -205,8 +205,7 @@ def _examples(sums: AtlasSums, place: int, head: int) -> Iterator[tuple[str, int
     rank = 0
     for tenth in np.array_split(np.arange(len(strongest)), 10):
         # Evenly from the tenth, so that its ends are among them.
-        places = np.linspace(0, max(0, len(tenth) - 1), OF_EACH_TENTH).round().astype(int)
-        for index in tenth[np.unique(places)] if len(tenth) else ():
+        for index in tenth[evenly(len(tenth), OF_EACH_TENTH)]:
             rank += 1
             yield "decile", rank, strongest[index]
     for rank, example in enumerate(drawn[:NUM_RANDOM], start=1):

@@ -2,6 +2,7 @@
 from .claims import lens_claims as lens_claims
 from .copying import OvCircuits as OvCircuits
 from .copying import copied as copied
+from .copying import share_below as share_below
 from .following import readings_after as readings_after
 from .lens import logit_lens as logit_lens
 from .logits import direct_logit_attribution as direct_logit_attribution

@@ -124,8 +124,22 @@ def copied(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         (tensor([1.0000, 0.2500, 0.0000], dtype=torch.float64), tensor([ True, False, False]))
     """
     own = scores.diagonal(dim1=-2, dim2=-1)[..., None]
+    return share_below(scores, own), (scores >= own).sum(-1) == 1
+
+
+def share_below(scores: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return which share of the other scores is below one of them, equal ones counted half.
+
+    Args:
+        scores: ``(..., num_entries)``, at least two entries.
+        own: ``(..., 1)``, one of them.
+
+    Example:
+        >>> share_below(torch.tensor([3.0, 1.0, 1.0, 0.0]), torch.tensor([1.0])).item()
+        0.5
+    """
     less = (scores < own).sum(-1) + ((scores == own).sum(-1) - 1).double() / 2
-    return less / (scores.shape[-1] - 1), (scores >= own).sum(-1) == 1
+    return less / (scores.shape[-1] - 1)
 
 
 def _norm_to(state: State, first: torch.Tensor) -> tuple[torch.Tensor, bool] | None:
