@@ -71,7 +71,7 @@ REPLACED = {
         "a labelled case",
     ),
     r"\b(summar|optim|initial|token|visual|character|recogn|organ|general|minim|maxim|emphas|"
-    r"real|serial|vector|random|quant|util|local|categor|util|memor|mean-ablat)is(e[dsr]?|ing|"
+    r"real|serial|vector|random|quant|util|local|categor|memor|mean-ablat)is(e[dsr]?|ing|"
     r"ation)\b(?<!realises to)": ("American spelling", "it is tokenised"),
     r"\d[  ]%(?![-\w({%])": ("68.1%, without a space", "in 95 % of the draws"),
     r"\bper cent\b": ("percent, %", "one per cent of it"),

@@ -13,6 +13,8 @@ NOTICES: Mapping[str, str] = MappingProxyType(
     {
         "The text is longer than the model reads. Its last {} characters were truncated and count "
         "in no figure: “{}”": "文本超出模型的读取长度。末尾 {} 个字符被截断，不计入任何数值：“{}”",
+        "The text is longer than the model reads. Its first {} characters were truncated and count "
+        "in no figure: “{}”": "文本超出模型的读取长度。开头 {} 个字符被截断，不计入任何数值：“{}”",
         "Part of this text is unknown to the model: it reads {} of the {} characters as {} ({}), "
         "and so cannot tell them apart. What the views show of them says nothing about their "
         "meaning. Choose a model whose vocabulary has them.": (

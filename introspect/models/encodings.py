@@ -112,7 +112,10 @@ def _placed(
             "sequence_numbers": [None if owner is None else owner[0] for owner in owners],
             "offset_mapping": offsets,
             "words": words,
-            "cut": sum(map(len, pieces)) - sum(owner is not None for owner in owners),
+            # Without a limit nothing is truncated, whatever a text's own special tokens count as.
+            "cut": 0
+            if limit is None
+            else sum(map(len, pieces)) - sum(owner is not None for owner in owners),
             "pieces": [
                 None if owner is None or owner[1] < 0 else pieces[owner[0]][owner[1]]
                 for owner in owners

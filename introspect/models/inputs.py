@@ -302,17 +302,23 @@ def encoded_as(
     inputs = {name: torch.tensor([encoding[name]]) for name in names_read}
     notices = (*_cut_notices(tokens), *_unknown_notices(tokenizer, tokens))
     if not tokens.texts:
-        notices = (_without_characters(tokenizer, tokens), *_cut_tokens(encoding["cut"]))
+        notices = (
+            _without_characters(tokenizer, tokens),
+            *_cut_tokens(tokenizer, encoding["cut"], len(texts)),
+        )
     return EncodedText(inputs, tokens, notices)
 
 
-def _cut_tokens(count: int) -> list[str]:
-    """Return the notice of a text without characters whose tokens were truncated, if any were."""
+def _cut_tokens(tokenizer: Any, count: int, num_texts: int) -> list[str]:
+    """Return the notice of texts without characters whose tokens were truncated, if any were."""
     if count < 1:
         return []
+    side = "first" if tokenizer.truncation_side == "left" else "last"
+    # Of a pair, both may have lost some.
+    which = f"Its {side} {counted(count, 'token')}" if num_texts == 1 else counted(count, "token")
     return [
-        f"The text is longer than the model reads. Its last {counted(count, 'token')} "
-        f"{verb(count, 'was', 'were')} truncated and {verb(count, 'counts', 'count')} in no figure."
+        f"The text is longer than the model reads. {which} {verb(count, 'was', 'were')} truncated "
+        f"and {verb(count, 'counts', 'count')} in no figure."
     ]
 
 
@@ -440,19 +446,22 @@ def check_text(text: str) -> None:
 def _cut_notices(tokens: TokenSequence) -> list[str]:
     notices = []
     for number, text in enumerate(tokens.texts):
-        ends = [
-            end
-            for (_, end), sequence in zip(tokens.offsets, tokens.sequence_ids, strict=True)
+        spans = [
+            span
+            for span, sequence in zip(tokens.offsets, tokens.sequence_ids, strict=True)
             if sequence == number
         ]
-        cut = text[max(ends, default=0) :].strip()
-        # A last character without a token was not truncated (some tokenizers drop control
-        # characters): truncation fills the model's length.
-        if cut and any(character.isalnum() for character in cut):
-            notices.append(
-                f"The text is longer than the model reads. Its last {len(cut)} characters were "
-                f"truncated and count in no figure: “{_abridged(cut)}”"
-            )
+        first = min((start for start, _ in spans), default=0)
+        last = max((end for _, end in spans), default=0)
+        for side, cut in (("first", text[:first].strip()), ("last", text[last:].strip())):
+            # A character without a token was not truncated (some tokenizers drop control
+            # characters): truncation fills the model's length.
+            if any(character.isalnum() for character in cut):
+                notices.append(
+                    f"The text is longer than the model reads. Its {side} "
+                    f"{counted(len(cut), 'character')} {verb(len(cut), 'was', 'were')} truncated "
+                    f"and {verb(len(cut), 'counts', 'count')} in no figure: “{_abridged(cut)}”"
+                )
     return notices
 
 

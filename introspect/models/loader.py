@@ -143,7 +143,7 @@ def load(
         that reads sound.
 
     Raises:
-        ModelError: the model is not found, unsafe, incomplete or partly unused, or has no fast
+        ModelError: the model is not found, unsafe, incomplete or partly unused, or has no
             tokenizer, image processor or feature extractor.
         MissingExtraError: the model reads images, and pillow is not installed.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from introspect.text.folding import FOLDS
@@ -93,7 +93,10 @@ def _words_and_marks(text: str) -> list[Span]:
 
 def _placed(text: str, pieces: Sequence[str], unknown: Collection[str]) -> list[Span] | None:
     """Return the places that the first normalization gives, if all spellings agree on them."""
-    readings = list(spelled(pieces, unknown))
+    readings: list[Sequence[Run]] = []
+    for reading in spelled(pieces, unknown):
+        if reading not in readings:
+            readings.append(reading)
     for fold in FOLDS:
         written = _Written.of(text, fold)
         found = [
@@ -107,41 +110,57 @@ def _placed(text: str, pieces: Sequence[str], unknown: Collection[str]) -> list[
 
 
 class _Written(NamedTuple):
-    """A normalized text: its characters, and where each comes from in the text itself."""
+    """A normalized text: its characters, where each comes from in the text itself, and its words.
 
-    text: str
+    A character ``begins`` where one of the text does, with its accents; ``word_ends`` has for each
+    character where its word ends, before a space.
+    """
+
     marks: str
     places: list[int]
+    begins: list[bool]
+    word_ends: list[int]
 
     @classmethod
     def of(cls, text: str, fold: Callable[[str], str]) -> _Written:
         """Normalize a text."""
         folded = [fold(mark) for mark in text]
         places = [place for place, parts in enumerate(folded) for _ in parts]
-        return cls(text, "".join(folded), places)
+        marks = "".join(folded)
+        begins = [
+            (index == 0 or places[index - 1] != place) and unicodedata.combining(text[place]) == 0
+            for index, place in enumerate(places)
+        ]
+        word_ends = [len(marks)] * len(marks)
+        for index in range(len(marks) - 2, -1, -1):
+            between = text[places[index] + 1 : places[index + 1]]
+            is_last = marks[index + 1].isspace() or any(mark.isspace() for mark in between)
+            word_ends[index] = index + 1 if is_last else word_ends[index + 1]
+        return cls(marks, places, begins, word_ends)
 
-    def ends_of_unknown(self, start: int) -> Iterator[int]:
-        """Yield where an unknown piece can end that begins at ``start``: within its word."""
-        end = start
-        while end < len(self.marks) and not self.marks[end].isspace():
-            if end > start and self._is_apart(end):
-                break
-            # It has whole characters: an accent is never one of its own.
-            if end == start and not self._begins(end):
-                return
-            end += 1
-            if end == len(self.marks) or self._begins(end):
-                yield end
+    def is_unknown(self, start: int, end: int) -> bool:
+        """Return whether an unknown piece can stand here: whole characters, within a word."""
+        return (
+            start < len(self.marks)
+            # An accent is never one of its own.
+            and self.begins[start]
+            and not self.marks[start].isspace()
+            and start < end <= self.word_ends[start]
+            and (end == len(self.marks) or self.begins[end])
+        )
 
-    def _begins(self, index: int) -> bool:
-        """Return whether a character of the text begins at a place, with its accents."""
-        place = self.places[index]
-        is_first = index == 0 or self.places[index - 1] != place
-        return is_first and unicodedata.combining(self.text[place]) == 0
-
-    def _is_apart(self, index: int) -> bool:
-        before, after = self.places[index - 1], self.places[index]
-        return any(mark.isspace() for mark in self.text[before + 1 : after])
+    def ends_of_unknown(self, starts: Iterable[int]) -> set[int]:
+        """Return where an unknown piece can end that begins at one of some places."""
+        found: set[int] = set()
+        last = -1
+        for start in sorted(starts):
+            end = self.word_ends[start] if start < len(self.marks) else last
+            # From a later place of the same word it ends nowhere else.
+            if end == last or not self.is_unknown(start, end):
+                continue
+            found |= {stop for stop in range(start + 1, end + 1) if self.is_unknown(start, stop)}
+            last = end
+        return found
 
 
 def _aligned(
@@ -169,29 +188,42 @@ def _aligned(
 
 def _ends_of_runs(written: _Written, runs: Sequence[Run]) -> list[int] | None:
     """Return where each run ends in the text, or ``None`` if that is nowhere, or not sure."""
-    ways: list[dict[int, set[int]]] = []
-    reached = {0}
+    reached = [{0}]
     for run in runs:
-        from_each = {start: set(_ends_from(written, run, start)) for start in reached}
-        ways.append(from_each)
-        reached = set().union(*from_each.values()) if from_each else set()
+        reached.append(_ends_from(written, run, reached[-1]))
+        if not reached[-1]:
+            return None
     # Backwards, only those ends stay that lead to the end of the text.
     ends: list[int] = []
     after = {len(written.marks)}
-    for from_each in reversed(ways):
-        right = set().union(*from_each.values()) & after if from_each else set()
+    for run, starts, stops in zip(reversed(runs), reached[-2::-1], reached[:0:-1], strict=True):
+        right = stops & after
         if len(right) != 1:
             return None
-        ends.append(*right)
-        after = {start for start, stops in from_each.items() if stops & right}
+        (end,) = right
+        ends.append(end)
+        after = _starts_of(written, run, starts, end)
     return ends[::-1] if after == {0} else None
 
 
-def _ends_from(written: _Written, run: Run, start: int) -> Iterable[int]:
+def _ends_from(written: _Written, run: Run, starts: set[int]) -> set[int]:
+    """Return where a run can end that begins at one of some places."""
     if isinstance(run, int):
-        return written.ends_of_unknown(start)
-    marks = "".join(letter.mark for letter in run)
-    return [start + len(marks)] if written.marks.startswith(marks, start) else []
+        return written.ends_of_unknown(starts)
+    marks = _marks(run)
+    return {start + len(marks) for start in starts if written.marks.startswith(marks, start)}
+
+
+def _starts_of(written: _Written, run: Run, starts: set[int], end: int) -> set[int]:
+    """Return those places at which a run can begin that ends at a place."""
+    if isinstance(run, int):
+        return {start for start in starts if written.is_unknown(start, end)}
+    start = end - len(marks := _marks(run))
+    return {start} & starts if written.marks.startswith(marks, max(0, start)) else set()
+
+
+def _marks(run: Iterable[Letter]) -> str:
+    return "".join(letter.mark for letter in run)
 
 
 def _filled(text: str, spans: Sequence[Span | None]) -> list[Span]:

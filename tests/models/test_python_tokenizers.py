@@ -313,6 +313,17 @@ def test_a_text_without_characters_is_captured_by_its_tokens():
 def test_a_text_without_characters_says_how_much_of_it_was_cut_off():
     notices = odd_model(Odd()).capture("The cat " * 10, truncation=True).notices
     assert any("Its last 17 tokens were truncated" in note for note in notices)
+    # A special token in the text is not one that was cut.
+    assert not any("truncated" in note for note in odd_model(Odd()).capture("a </s> b").notices)
+
+
+def test_what_was_cut_of_which_side_or_text_is_not_made_up():
+    left = Odd()
+    left.truncation_side = "left"
+    (cut,) = (n for n in odd_model(left).capture("a" * 80, truncation=True).notices if "trun" in n)
+    assert "Its first" in cut
+    pair = odd_model(Odd()).capture("a" * 40, "b" * 40, truncation=True).notices
+    assert any(" reads. " in note and "Its" not in note and "truncated" in note for note in pair)
 
 
 def test_the_words_of_a_text_without_characters_are_those_with_the_same_pieces():

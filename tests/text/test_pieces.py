@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.text import places_of_pieces, spelled_bytes
+from introspect.text import pieces, places_of_pieces, spelled_bytes
+from introspect.text.folding import FOLDS
+from introspect.text.spelling import spelled
 
 UNKNOWN = {"[UNK]"}
 
@@ -130,3 +135,49 @@ def test_a_text_cut_anywhere_is_put_together_again(words, data):
         assert [part.lstrip() or part for part in found] == [p.lstrip() or p for p in pieces]
     if not set("#@▁") & set(text):
         assert found is not None
+
+
+def slow_ends(written, runs):
+    """Where each run ends, from every way to place all of them."""
+
+    def ends_from(run, start):
+        if not isinstance(run, int):
+            marks = "".join(letter.mark for letter in run)
+            return {start + len(marks)} if written.marks.startswith(marks, start) else set()
+        return {end for end in range(len(written.marks) + 1) if written.is_unknown(start, end)}
+
+    ways = [[0]]
+    for run in runs:
+        ways = [[*way, end] for way in ways for end in ends_from(run, way[-1])]
+    whole = [way[1:] for way in ways if way[-1] == len(written.marks)]
+    return whole[0] if len(whole) == 1 else None
+
+
+@given(
+    st.text(alphabet="ab \u0301é", min_size=1, max_size=7),
+    st.lists(st.sampled_from(["a", "b", "é", "[UNK]"]), min_size=1, max_size=5),
+)
+def test_unknown_pieces_are_placed_where_only_one_way_is_left(text, given_pieces):
+    for fold in FOLDS:
+        written = pieces._Written.of(text, fold)
+        for runs in spelled(given_pieces, UNKNOWN):
+            found = pieces._ends_of_runs(written, runs)
+            assert found == slow_ends(written, runs)
+
+
+@given(st.text(alphabet="ab \u0301é", min_size=1, max_size=7))
+def test_an_unknown_piece_has_whole_characters_of_one_word(text):
+    written = pieces._Written.of(text, str)
+    for start in range(len(text)):
+        for end in range(start + 1, len(text) + 1):
+            inner, following = text[start:end], text[end : end + 1]
+            is_whole = not any(map(unicodedata.combining, (inner[0], following or "a")))
+            assert written.is_unknown(start, end) == (is_whole and not re.search(r"\s", inner))
+
+
+def test_many_unknown_pieces_in_one_word_take_no_longer_than_their_text():
+    """A thousand characters of which 400 are unknown, in one run: once, hours."""
+    text = ("中" * 2 + "文" * 3) * 200
+    found = places_of_pieces(text, (["[UNK]"] * 2 + ["文"] * 3) * 200, unknown=UNKNOWN)
+    assert found == [(place, place + 1) for place in range(1000)]
+    assert places_of_pieces(text, ["[UNK]"] * 400, unknown=UNKNOWN) is None

@@ -68,10 +68,20 @@ def test_a_cut_text_says_what_was_cut():
     assert "“it was the dog”" in notice
 
 
+def test_a_text_that_is_cut_at_its_beginning_says_so():
+    model = tiny()
+    side, model.tokenizer.truncation_side = model.tokenizer.truncation_side, "left"
+    try:
+        (notice,) = model.capture("it was the dog " + "the cat " * 19, truncation=True).notices
+    finally:
+        model.tokenizer.truncation_side = side
+    assert "Its first 14 characters were truncated" in notice and "“it was the dog”" in notice
+
+
 def test_a_long_cut_is_shortened_and_still_counted():
     text = "the cat " * 19 + "it was the dog " * 100
     (notice,) = tiny().capture(text, truncation=True).notices
-    assert f"Its last {15 * 100 - 1} characters" in notice
+    assert f"Its last {15 * 100 - 1:,} characters" in notice
     assert " … " in notice
     assert notice.endswith("it was the dog”")
     assert len(notice) < 1000
