@@ -45,6 +45,17 @@ def app() -> Callable[..., Any]:
     return open_
 
 
+@pytest.fixture(scope="session")
+def record() -> Any:
+    """The default sentence in the default model."""
+    need_what_the_app_needs()
+    import introspect as ix
+
+    from .test_pages import TEXT
+
+    return ix.load("minilm").capture(TEXT)
+
+
 def free_port() -> int:
     """A port that nobody listens at."""
     with socket.socket() as found:
