@@ -4,9 +4,10 @@
 layer over as it is computed; ``run`` performs the run with its ``arguments``, on the transformers
 model that ``unwrapping`` finds in what is handed over. ``interface`` hooks into the attention
 interface, ``watchers`` select what to keep of each attention, ``observation`` sorts it by kind
-and layer, ``products`` find it in models that bypass the interface, and ``loans`` restore the
-model, which ``compiled`` runs as it was written. ``generation`` captures a model while it
-generates; ``layout`` lists the attentions of a model, and ``replay`` begins a run at a layer.
+and layer, ``products`` and ``own_products`` find it in models that bypass the interface,
+``running`` tells which part computes it, and ``loans`` restore the model, which ``compiled`` runs
+as it was written. ``generation`` captures a model while it generates; ``layout`` lists the
+attentions of a model, and ``replay`` begins a run at a layer.
 
 Three subpackages build on these: ``downstream`` traces the heads' outputs through the block,
 ``gradients`` computes how a number changes with the weights, and ``edits`` changes what an

@@ -31,6 +31,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.loans import own_implementation
+from introspect.hooks.running import Sign
 
 #: The name under which the watched attention is registered with transformers.
 IMPLEMENTATION = "introspect"
@@ -46,12 +47,14 @@ class OwnFunctions:
         plain: computes it as it is computed unwatched, from a module, queries, keys, values, a mask
             and the remaining arguments.
         eager: computes it with its weights.
+        sign: by what it is told from the module's other attentions.
         is_eager: whether it is computed with its weights when it is not watched.
         is_cross: whether the keys are of another sequence than the queries.
     """
 
     plain: Callable[..., Attended]
     eager: Callable[..., Attended]
+    sign: Sign
     is_eager: bool = False
     is_cross: bool = False
 

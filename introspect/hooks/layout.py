@@ -19,6 +19,7 @@ from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.observation import Observation
 from introspect.hooks.products import AttentionProducts
 from introspect.hooks.run import products_of_own_output, run_watched, run_whole
+from introspect.hooks.running import Sign
 from introspect.hooks.unwrapping import attending_module, has_own_attention, taken_by
 from introspect.hooks.watchers import WholeWatcher
 
@@ -46,7 +47,8 @@ class AttentionLayout:
             that bypasses the interface; empty for most models.
         beside: the attentions that a run on a text alone does not compute: of pictures.
         main: the kind of the words' attention, where other towers stand beside.
-        modules: which module computes each of those beside, or each of a module of one's own.
+        modules: which module computes each of those beside.
+        signs: by what each attention of a module of one's own is told from the others.
         reads_ahead: whether some token attends to a later one, where the model is a module of one's
             own; then padding that no mask hides would change what is computed.
     """
@@ -56,6 +58,7 @@ class AttentionLayout:
     beside: frozenset[tuple[str, int]] = frozenset()
     main: str | None = None
     modules: Mapping[tuple[str, int], nn.Module] = field(default_factory=dict)
+    signs: Mapping[tuple[str, int], Sign] = field(default_factory=dict)
     reads_ahead: bool = False
 
     @property
@@ -119,10 +122,8 @@ def _own_layout(observation: Observation, attentions: Iterable[torch.Tensor]) ->
     heads = {place: HeadCount(*counts) for place, counts in observation.own_heads.items()}
     above = [bool(layer.triu(1).any()) for layer in attentions]
     ahead = any(above) or not above
-    modules = dict(observation.own_modules)
-    return AttentionLayout(
-        heads, dict(observation.own_products), modules=modules, reads_ahead=ahead
-    )
+    signs = dict(observation.own_signs)
+    return AttentionLayout(heads, dict(observation.own_products), signs=signs, reads_ahead=ahead)
 
 
 def _found(module: nn.Module) -> AttentionLayout:

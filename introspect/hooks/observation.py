@@ -12,6 +12,7 @@ from introspect.errors import CaptureError, SelectionError
 from introspect.hooks.interface import AttentionCall
 from introspect.hooks.layer_index import Numbering
 from introspect.hooks.products import AttentionProducts
+from introspect.hooks.running import Sign
 from introspect.hooks.watchers import Parts, RowsNotRecomputableError
 from introspect.records import CAPTURE_PARTS
 
@@ -68,8 +69,8 @@ class Observation:
         self.note = ""
         #: The numbers of heads of queries and of keys, where its model is no transformers one.
         self.own_heads: dict[tuple[str, int], tuple[int, int]] = {}
-        #: The modules that compute them.
-        self.own_modules: dict[tuple[str, int], nn.Module] = {}
+        #: By what each is told from the others.
+        self.own_signs: dict[tuple[str, int], Sign] = {}
         #: The steps of each attention, where such a model computes it by products.
         self.own_products: dict[tuple[str, int], AttentionProducts] = {}
         self._heads = None if heads is None else list(heads)
@@ -166,7 +167,7 @@ class Observation:
         if call.own is not None:
             heads = int(call.queries.shape[1]), int(call.keys.shape[1])
             self.own_heads[kind, place.layer] = heads
-            self.own_modules[kind, place.layer] = call.module
+            self.own_signs[kind, place.layer] = call.own.sign
         if place.is_piece:
             if self._held is not None:
                 self._held[2].append(parts)

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from introspect.errors import CaptureError
 from introspect.hooks.interface import active_editors
+from introspect.hooks.running import Sign, Signs
 
 #: All functions by which a model may call it; calls nested inside one of them are not seen again.
 SOFTMAX = (torch.softmax, torch.nn.functional.softmax, torch.Tensor.softmax)
@@ -76,16 +77,21 @@ class AttentionProducts:
         softmax: the number of the softmax that computes the pattern.
         weighing: the number of the product with the values.
         heads, key_value_heads: the number of heads of each kind.
+        run: the signs of all steps of that run, by which another is held to it.
     """
 
     softmax: int
     weighing: int
     heads: int
     key_value_heads: int
+    run: tuple[Sign, ...] = ()
 
 
 class ProductTrace(TorchFunctionMode):
     """Records the batched products and softmaxes of this thread, in order, while it is open.
+
+    Args:
+        signs: tells which part of a model computes each, where that matters.
 
     Example:
         >>> with ProductTrace() as trace:
@@ -94,9 +100,12 @@ class ProductTrace(TorchFunctionMode):
         tensor([1., 2.])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signs: Signs | None = None) -> None:
         super().__init__()
         self.events: list[Step] = []
+        #: The sign of each step, if they are told apart.
+        self.run: list[Sign] = []
+        self._signs = signs
 
     def __torch_function__(
         self,
@@ -109,6 +118,8 @@ class ProductTrace(TorchFunctionMode):
         result = function(*args, **(kwargs or {}))
         if step := step_of(function, args, kwargs or {}, result):
             self.events.append(step)
+            if self._signs is not None:
+                self.run.append(self._signs.sign(type(step).__name__))
         return result
 
 
@@ -197,7 +208,7 @@ def products_behind(own: torch.Tensor, trace: ProductTrace, model: str) -> Atten
     parts = parts_behind(own, trace, model)
     softmax = _softmax_of(own, trace.events)
     assert softmax is not None
-    return products_at(softmax, trace.events, parts, model)
+    return products_at(softmax, trace.events, parts, model, run=trace.run)
 
 
 def weighing_after(place: int, events: Sequence[Step], size: int) -> int | None:
@@ -213,12 +224,17 @@ def weighing_after(place: int, events: Sequence[Step], size: int) -> int | None:
 
 
 def products_at(
-    place: int, events: Sequence[Step], parts: Mapping[str, torch.Tensor], model: str
+    place: int,
+    events: Sequence[Step],
+    parts: Mapping[str, torch.Tensor],
+    model: str,
+    *,
+    run: Sequence[Sign],
 ) -> AttentionProducts:
     """Return the steps that belong to the softmax at ``place``, whose parts are known."""
     weighing = _weighing(place, events, parts["attentions"], model)
     heads, shared = parts["head_outputs"].shape[1], parts["values"].shape[1]
-    return AttentionProducts(place, weighing, heads, shared)
+    return AttentionProducts(place, weighing, heads, shared, tuple(run))
 
 
 def _check(attention: torch.Tensor, parts: Mapping[str, torch.Tensor], model: str) -> None:

@@ -16,6 +16,7 @@ from introspect.hooks.arguments import ran
 from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
 from introspect.hooks.loans import borrowed_attention, hook_after
 from introspect.hooks.observation import OWN_OUTPUTS, AllSeen, Observation, are_weights
+from introspect.hooks.own_products import OwnProducts
 from introspect.hooks.products import (
     AttentionProducts,
     ProductTrace,
@@ -23,11 +24,8 @@ from introspect.hooks.products import (
     products_behind,
 )
 from introspect.hooks.rotary import ROTARY_PARTS, noting_rotations
-from introspect.hooks.torch_attention import (
-    TORCH_ROUTE,
-    OwnProducts,
-    watch_torch,
-)
+from introspect.hooks.running import Signs
+from introspect.hooks.torch_attention import TORCH_ROUTE, watch_torch
 from introspect.hooks.towers import attends
 from introspect.hooks.unwrapping import has_own_attention, is_adapted, taken_by
 from introspect.hooks.watchers import WholeWatcher
@@ -271,7 +269,7 @@ def products_of_own_output(
     Raises:
         CaptureError: they cannot be found by watching the model's products.
     """
-    with ProductTrace() as trace:
+    with ProductTrace(Signs(module, by_weights=False)) as trace:
         output = _run_eagerly(module, arguments)
     return {
         (kind, number): products_behind(weights, trace, type(module).__name__)

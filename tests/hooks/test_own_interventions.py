@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import introspect as ix
 from introspect.errors import CaptureError
@@ -100,8 +101,101 @@ def test_runs_of_other_batches_within_one_intervention_are_each_read_as_they_are
 def test_a_layer_that_is_left_out_is_not_taken_for_another() -> None:
     module, texts = stack(Causal), ids()
     ix.capture(module, texts)
-    with pytest.raises(CaptureError, match="tell its layers apart"), ix.ablate(module, "L0H1"):
+    with (
+        pytest.raises(CaptureError, match="blocks.1 runs where blocks.0 ran"),
+        ix.ablate(module, "L0H1"),
+    ):
         module.blocks[1](module.embedding(texts))
+
+
+class Varied(Stack):
+    """A stack whose layers run in another order, some not at all or several times, if asked to."""
+
+    def forward(  # type: ignore[override]
+        self, idx: torch.Tensor, order: tuple[int, ...] = (0, 1)
+    ) -> torch.Tensor:
+        """Return the states after these layers."""
+        x = self.embedding(idx)
+        for number in order:
+            x = self.blocks[number](x)
+        return x
+
+
+class OneFunction(nn.Module):
+    """Two attentions in one function, by weights that are no modules."""
+
+    def __init__(self, by_torch: bool) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(40, SIZE)
+        self.by_torch = by_torch
+        self.first = nn.Parameter(torch.randn(3, SIZE, SIZE) / 2)
+        self.second = nn.Parameter(torch.randn(3, SIZE, SIZE) / 2)
+
+    def forward(self, idx: torch.Tensor, order: tuple[int, ...] = (0, 1)) -> torch.Tensor:
+        """Attend by one of the weights and then by the other."""
+        x = self.embedding(idx)
+        for number in order:
+            weights = (self.first, self.second)[number]
+            mapped = torch.einsum("btc,ncd->nbtd", x, weights)
+            q, k, v = mapped.unflatten(-1, (HEADS, -1)).transpose(2, 3)
+            if self.by_torch:
+                heads = functional.scaled_dot_product_attention(q, k, v)
+            else:
+                heads = (q @ k.mT).softmax(-1) @ v
+            x = x + heads.transpose(1, 2).flatten(2)
+        return x
+
+
+def zeroed(
+    module: Varied, block: int, texts: torch.Tensor, order: tuple[int, ...] = (0, 1)
+) -> torch.Tensor:
+    """What a module returns with head 1 of a block removed by a hook of one's own."""
+    size = SIZE // HEADS
+
+    def by_hand(_: nn.Module, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        heads = args[0].clone()
+        heads[..., size : 2 * size] = 0
+        return (heads,)
+
+    out: nn.Module = module.blocks[block].out  # type: ignore[union-attr, assignment]
+    hook = out.register_forward_pre_hook(by_hand)
+    try:
+        return module(texts, order)  # type: ignore[no-any-return]
+    finally:
+        hook.remove()
+
+
+ORDERS = [(1, 0), (1,), (0, 0, 1, 1), (0, 1, 1), (0, 1, 0)]
+
+
+@pytest.mark.parametrize("kind", [Causal, Products, Einsums])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_an_edit_lands_on_the_layer_that_was_numbered_or_is_refused(
+    kind: type[Block], layer: int
+) -> None:
+    module, texts = Varied(kind).eval(), ids()
+    expected = zeroed(module, layer, texts)
+    for order in ORDERS:
+        by_hand = zeroed(module, layer, texts, order)
+        with ix.ablate(module, f"L{layer}H1"):
+            assert difference(module(texts), expected) < 1e-6
+            if kind is not Causal and order in ((0, 1, 1), (0, 1, 0)) and order.count(layer) == 1:
+                # The other layer runs again, after it has.
+                assert difference(module(texts, order), by_hand) < 1e-6
+                continue
+            with pytest.raises(CaptureError, match=r"other steps .*: blocks\.\d runs "):
+                module(texts, order)
+    assert is_clean(module)
+
+
+@pytest.mark.parametrize("by_torch", [False, True])
+def test_two_attentions_of_one_function_are_told_apart_by_their_weights(by_torch: bool) -> None:
+    module, texts = OneFunction(by_torch).eval(), ids()
+    assert ix.capture(module, texts).layers == {"self": [0, 1]}
+    with ix.ablate(module, "L1H1"):
+        assert difference(module(texts), module(texts)) == 0
+        with pytest.raises(CaptureError, match="other steps"):
+            module(texts, (1, 0))
 
 
 TEXTS = ["The fox did not cross the river because it was too wide.", "The fox was wide."]

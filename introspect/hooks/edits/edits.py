@@ -28,6 +28,7 @@ from introspect.hooks.interface import (
 from introspect.hooks.layer_index import Numbering, kind_of_all_runs
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrow_attention
+from introspect.hooks.running import out_of_order
 from introspect.hooks.torch_attention import watch_torch
 from introspect.hooks.unwrapping import has_own_attention
 from introspect.hooks.watchers import (
@@ -266,7 +267,11 @@ class InterfaceEditor:
         if self._numbering.towers is not None and kind not in {edit.kind for edit in self._edits}:
             return call
         own = self._layout.modules.get((kind, place.layer), call.module)
-        if (kind, place.layer) not in self._layout.heads or own is not call.module:
+        if call.own is not None:
+            expected = self._layout.signs.get((kind, place.layer))
+            if expected != call.own.sign:
+                raise out_of_order(type(self._module).__name__, expected, call.own.sign)
+        elif (kind, place.layer) not in self._layout.heads or own is not call.module:
             raise CaptureError(
                 f"Expected one run of {type(self._module).__name__} at a time, to tell its layers "
                 f"apart, but it computes a {kind} attention beyond those it has: a part of "

@@ -22,6 +22,8 @@ from introspect.hooks.layer_index import Numbering, is_encoder_decoder
 from introspect.hooks.layout import AttentionLayout
 from introspect.hooks.loans import borrow_attention, hook_after, hook_before, push_mode
 from introspect.hooks.products import AttentionProducts, Product, Softmax, by_head, step_of
+from introspect.hooks.running import Sign, Signs, out_of_order
+from introspect.hooks.unwrapping import has_own_attention
 
 # A key whose score is this far below the highest of its row is hidden by a mask.
 _MOST_BELOW = 9_000.0
@@ -53,7 +55,7 @@ class ProductEditor:
             )
         self._module = module
         self._edits = tuple(edits)
-        self._mode = _EditingMode(edits, layout, name)
+        self._mode = _EditingMode(edits, layout, module)
         self._thread = threading.get_ident()
 
     @property
@@ -100,13 +102,15 @@ class ProductEditor:
 class _EditingMode(TorchFunctionMode):
     """Counts the softmaxes and products of a run, and changes some of their results."""
 
-    def __init__(self, edits: Sequence[Edit], layout: AttentionLayout, model: str) -> None:
+    def __init__(self, edits: Sequence[Edit], layout: AttentionLayout, module: nn.Module) -> None:
         super().__init__()
-        self._model = model
+        self._model = type(module).__name__
         self._number: int | None = None  # number of the next step; None outside the model
         self._softmaxes: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
         self._weighings: dict[int, tuple[AttentionProducts, tuple[Edit, ...]]] = {}
+        self._run: tuple[Sign, ...] = ()
         for (kind, layer), products in layout.products.items():
+            self._run = products.run
             patterns = edits_at(edits, kind, layer, "attentions")
             after = (
                 *edits_at(edits, kind, layer, "values"),
@@ -116,12 +120,16 @@ class _EditingMode(TorchFunctionMode):
                 self._softmaxes[products.softmax] = products, patterns
             if after:
                 self._weighings[products.weighing] = products, after
+        edited = {*self._softmaxes, *self._weighings}
+        self._last = max(edited, default=-1)
+        self._modules = {self._run[number].module for number in edited}
+        self._signs = Signs(module, by_weights=has_own_attention(module))
         self.count = 0
-        self._batch = 0
 
     def begin(self) -> None:
         """Begin counting at the start of a run."""
         self._number = 0
+        self._signs.begin()
 
     def end(self) -> None:
         """Stop counting at the end of a run."""
@@ -138,21 +146,34 @@ class _EditingMode(TorchFunctionMode):
         result = function(*args, **(kwargs or {}))
         if self._number is None:
             return result
+        self._signs.use(function, args, kwargs or {})
         step = step_of(function, args, kwargs or {}, result)
         if step is None:
             return result
         number, self._number = self._number, self._number + 1
+        self._check(number, self._signs.sign(type(step).__name__))
         if number in self._softmaxes:
             return self._edited_softmax(step, *self._softmaxes[number])
         if number in self._weighings:
             return self._edited_product(step, *self._weighings[number])
         return result
 
+    def _check(self, number: int, sign: Sign) -> None:
+        """Check that a step is the one that was counted in the run that showed the attentions.
+
+        Raises:
+            CaptureError: it is another, so that an edit would change the attention of another part,
+                or of one of two runs of the part that is meant.
+        """
+        expected = self._run[number] if number < len(self._run) else None
+        if sign != expected and (number <= self._last or sign.module in self._modules):
+            raise out_of_order(self._model, expected, sign)
+
     def _edited_softmax(
         self, step: Any, products: AttentionProducts, edits: Sequence[Edit]
     ) -> torch.Tensor:
         if not isinstance(step, Softmax):
-            raise self._out_of_order()
+            raise out_of_order(self._model)
         given = self._by_heads(step.given, products.heads)
         weights = self._by_heads(step.result, products.heads)
         for edit in edits:
@@ -164,12 +185,12 @@ class _EditingMode(TorchFunctionMode):
         self, step: Any, products: AttentionProducts, edits: Sequence[Edit]
     ) -> torch.Tensor:
         if not isinstance(step, Product):
-            raise self._out_of_order()
+            raise out_of_order(self._model)
         weights = self._by_heads(step.left, products.heads)
         batch = weights.shape[0]
         outputs = by_head(step.result, batch, products.heads)
         if outputs.shape[:3] != weights.shape[:3]:
-            raise self._out_of_order()
+            raise out_of_order(self._model)
         before = values = by_head(step.right, batch, products.heads)
         for edit in edits:
             if edit.part == "values":
@@ -189,13 +210,7 @@ class _EditingMode(TorchFunctionMode):
             return tensor
         if tensor.ndim == 3 and tensor.shape[0] % heads == 0:
             return tensor.reshape(-1, heads, *tensor.shape[1:])
-        raise self._out_of_order()
-
-    def _out_of_order(self) -> CaptureError:
-        return CaptureError(
-            f"Expected {self._model} to compute attention in the same order on every input, but "
-            "on this one it takes other steps. Nothing can be changed in it there."
-        )
+        raise out_of_order(self._model)
 
 
 def _left_by_mask(scores: torch.Tensor) -> torch.Tensor:
