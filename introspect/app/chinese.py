@@ -85,8 +85,8 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "The weights of a token sum to 1 within {error}.": (
             "每个词元的权重之和为 1，误差不超过 {error}。"
         ),
-        "The text is long, so this view shows layer {layer} only. Choose another layer above.": (
-            "文本较长，此视图仅显示第 {layer} 层。可在上方选择其他层。"
+        "The text is long, so this view shows layer {layer} only.": (
+            "文本较长，此视图仅显示第 {layer} 层。"
         ),
         "By word: summed over the tokens of the word attended to, averaged over those "
         "of the word that attends": "按词：对被关注词的各词元求和，对关注词的各词元取平均",
@@ -344,6 +344,5 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "Figures": "数值汇总",
         "**Heads**, on these cases (in-sample)": "**各个头**，在这些案例上（样本内）",
         "**Baselines without any head**, on the same cases": "**不使用任何头的基线**，在相同案例上",
-        "Download the table of heads": "下载各头的表格",
     }
 )

@@ -365,9 +365,10 @@ PAGE_WORDS: Mapping[str, str] = MappingProxyType(
         "Compare view": "比较视图",
         # An atlas
         "All heads": "所有头",
-        "Each point, square and row is a head; choosing one says what it does.": (
-            "每个点、方格和行都是一个头；选择后显示其行为。"
+        "Each point and square is a head; choosing one says what it does.": (
+            "每个点和方格都是一个头；选择后显示其行为。"
         ),
+        "Table of all heads": "所有头的表格",
         "Up": "纵轴",
         "Color": "颜色",
         "share covered by its rule": "其规则覆盖的份额",

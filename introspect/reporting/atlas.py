@@ -19,6 +19,7 @@ from introspect.reporting.prose import (
     ATTENTION_IS_NOT_CAUSATION,
     Finding,
     paragraphs,
+    place_of_table,
     rejected_notices,
 )
 from introspect.reporting.skeleton import Report, Skeleton
@@ -117,15 +118,16 @@ def atlas_index(findings: AtlasFindings) -> Report:
     """Build the index of an atlas: every head as a point, a square and a row."""
     finding = _finding(findings)
     skeleton = _skeleton(findings, "Atlas of", finding)
-    document = skeleton.begin()
-    document.add_section(
-        Section(
+    document = skeleton.begin(
+        figure=Section(
             "atlas",
             "All heads",
-            "Each point, square and row is a head; choosing one says what it does.",
+            "Each point and square is a head; choosing one says what it does.",
             _index_state(findings),
         )
     )
+    with document.chapter("Table of all heads"):
+        document.add_prose(place_of_table("heads"))
     claims = [claim for each in findings.claims.values() for claim in each]
     for head in findings.heads:
         claims += [*findings.case_claims(head), *findings.writes.claims(head)]

@@ -124,14 +124,29 @@ def _macros() -> Any:
 
 
 def finding_prose(finding: Finding, plain: str = "") -> Markup:
-    """Build the headline, what it does not show in brief, and behind that all that is said of it.
+    """Build the headline, and below it what ``support_prose`` builds."""
+    return headline_prose(finding) + support_prose(finding, plain)
+
+
+def headline_prose(finding: Finding) -> Markup:
+    """Build the headline alone."""
+    return Markup(_macros().headline(finding))
+
+
+def support_prose(finding: Finding, plain: str = "") -> Markup:
+    """Build what a finding does not show in brief, and behind that all that is said of it.
 
     Args:
         finding: the finding.
         plain: what a reader without background must know.
     """
     brief = " ".join(first_sentence(caveat) for caveat in finding.caveats)
-    return Markup(_macros().finding(finding, brief, plain))
+    return Markup(_macros().support(finding, brief, plain))
+
+
+def place_of_table(name: str) -> Markup:
+    """Build the place of a table that the script of a view fills."""
+    return Markup(_macros().place_of_table(name))
 
 
 def first_sentence(text: str) -> str:

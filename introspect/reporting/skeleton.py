@@ -16,15 +16,16 @@ from markupsafe import Markup
 from introspect.calls import checked_result
 from introspect.functional import ROUNDING
 from introspect.io import check_page_file, save_file
-from introspect.page import Document, Instrument, framed
+from introspect.page import Document, Instrument, Section, framed
 from introspect.records import Certificate
 from introspect.reporting.prose import (
     Finding,
     Row,
     facts_table,
-    finding_prose,
+    headline_prose,
     lead,
     paragraphs,
+    support_prose,
 )
 from introspect.statistics import Claim
 from introspect.studies.coreference import Scores
@@ -101,6 +102,7 @@ class Skeleton:
         self,
         *,
         instrument: Instrument | None = None,
+        figure: Section | None = None,
         example: str = "",
         plain: str = "",
         is_surrogate: bool | None = None,
@@ -109,6 +111,7 @@ class Skeleton:
 
         Args:
             instrument: the text that the report is about, or an example, with its heads.
+            figure: the figure of all that the headline counts, where it is not about a text.
             example: what that text is an example of, where the report is about many.
             plain: what a reader without background must know.
             is_surrogate: whether effects are on a surrogate, for the summary.
@@ -120,7 +123,10 @@ class Skeleton:
             document.add_prose(lead(example))
         for notice in self.notices:
             document.add_notice(notice)
-        document.add_prose(finding_prose(self.finding, plain))
+        document.add_prose(headline_prose(self.finding))
+        if figure is not None:
+            document.add_section(figure)
+        document.add_prose(support_prose(self.finding, plain))
         document.add_contents()
         return document
 

@@ -26,6 +26,12 @@ def made(tmp_path_factory):
 def test_the_index_tells_of_the_chosen_head(made, open_page, rules_broken):
     page = open_page(made.path / "index.html")
     assert page.locator('[data-view="atlas"] .atlas-point').count() == 8
+    # The figure is the first thing below the headline; what bounds it comes before the long table.
+    assert page.locator(".atlas-scatter").bounding_box()["y"] < 200
+    order = page.eval_on_selector_all(
+        ".finding, .atlas-scatter, .more, .heads-table", "all => all.map((e) => e.classList[0])"
+    )
+    assert order == ["finding", "atlas-scatter", "more", "data"]
     assert page.locator(".heads-table tbody tr").count() == 8
     page.click('.strip-cell[data-layer="1"][data-head="1"]')
     said = page.inner_text(".atlas-said")
@@ -55,6 +61,7 @@ def test_an_address_opens_the_index_at_a_head(made, open_page):
 def test_a_card_has_the_sentence_and_examples_to_walk(made, open_page, rules_broken):
     page = open_page(made.path / "heads" / "L1H1.html", width=640)
     assert page.inner_text(".finding") == made.head("L1H1").sentence
+    assert page.locator(".example-stage").bounding_box()["y"] < 200
     line = page.locator(".example-line").first
     strongest = made.head("L1H1").examples.iloc[0]
     assert line.get_attribute("data-text-id") == strongest["text_id"]

@@ -9,7 +9,7 @@ import streamlit as st
 from introspect.app.cached import atlas_in, is_open
 from introspect.app.chinese import word
 from introspect.app.display import (
-    embed_report,
+    offer_report,
     offer_table,
     plain,
     say,
@@ -47,6 +47,8 @@ def draw() -> None:
         st.info(say("Type the folder of an atlas. To make one: `introspect atlas FILE --out DIR`."))
         return
     atlas = atlas_in(folder)
+    with st.sidebar:
+        st.caption(plain(" · ".join(filter(None, (atlas.model, atlas.summary["corpus"])))))
     # A link to a head names it alone.
     first = "head" if "card" in st.query_params else "heads"
     part = st.segmented_control(
@@ -54,6 +56,7 @@ def draw() -> None:
         list(_PARTS),
         format_func=lambda part: say(_PARTS[part]),
         required=True,
+        label_visibility="collapsed",
         **kept("part", first, [say(part) for part in _PARTS.values()]),
     )
     if part != "search":
@@ -63,33 +66,30 @@ def draw() -> None:
     elif part == "search":
         _draw_search(atlas)
     else:
-        show_page(atlas.page(), say("All heads"), hides_heading=False)
+        show_page(atlas.page(), say("All heads"), hides_heading=True)
 
 
 def _draw_head(atlas: Atlas) -> None:
     names = atlas.names
-    with st.columns([1, 3])[0]:
+    with st.sidebar:
         name = st.selectbox(say("Head"), names, **kept("card", names[0], names))
     if atlas.has_page(name):
-        embed_report(atlas.page(name), say("One head"))
+        page = atlas.page(name)
+        show_page(page, say("One head"), hides_heading=True)
+        offer_report(lambda: page, key="report")
     else:
         st.markdown(plain(atlas.head(name).sentence))
         st.info(say("The atlas keeps no page for this head."))
 
 
 def _draw_search(atlas: Atlas) -> None:
-    query, key, head, weight = st.columns(4)
-    any_head = say("All heads")
-    with query:
+    names, any_head = atlas.names, say("All heads")
+    with st.sidebar:
         queries = st.text_input(say("Token that attends"), **kept("query"))
-    with key:
         keys = st.text_input(say("Token that it attends to"), **kept("key"))
-    with head:
-        names = atlas.names
         chosen = st.selectbox(
             say("Head"), names, index=None, placeholder=any_head, **kept("of", labels=names)
         )
-    with weight:
         least = st.slider(say("Smallest weight"), 0.0, 1.0, step=0.05, **kept("least"))
     found = atlas.search(
         _word(queries), key=_word(keys), head=chosen, min_weight=float(least or 0.0)

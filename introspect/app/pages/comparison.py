@@ -19,19 +19,18 @@ _TEXTS, _MODELS = word("Another text"), word("Another model")
 def draw() -> None:
     """Draw the choice of what to compare, and the two sides with their difference."""
     name, entry = asked()
-    with_what = st.segmented_control(
-        say("Compare with"),
-        (_TEXTS, _MODELS),
-        format_func=say,
-        default=_TEXTS,
-        required=True,
-        key="compare with",
-        persist_state="session",
-    )
-    if with_what == _TEXTS:
-        names, entries, labels = _other_text(name, entry)
-    else:
-        names, entries, labels = _other_model(name, entry)
+    with st.sidebar:
+        with_what = st.segmented_control(
+            say("Compare with"),
+            (_TEXTS, _MODELS),
+            format_func=say,
+            default=_TEXTS,
+            required=True,
+            key="compare with",
+            persist_state="session",
+        )
+        other = _other_text if with_what == _TEXTS else _other_model
+        names, entries, labels = other(name, entry)
     embed(page_of_comparison(names, entries, labels), say("Compare view"))
 
 

@@ -31,7 +31,7 @@ def draw() -> None:
 
 def _choose_token(record: AttentionRecord, entry: Entry) -> int | None:
     tokens = record.queries.tokens
-    with st.columns([1, 3])[0]:
+    with st.sidebar:
         chosen = st.selectbox(
             say("Token to read at"),
             range(len(tokens)),

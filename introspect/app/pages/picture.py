@@ -14,9 +14,9 @@ def draw() -> None:
     """Draw the choice of a model and a picture, and the picture with the heads."""
     with st.sidebar:
         name = typed_name("picture model", say("Model of pictures: hub id or folder"))
-    file = st.file_uploader(
-        say("Picture"), PICTURES, key="picture", max_upload_size=MOST_PICTURE_BYTES >> 20
-    )
+        file = st.file_uploader(
+            say("Picture"), PICTURES, key="picture", max_upload_size=MOST_PICTURE_BYTES >> 20
+        )
     if name is None or file is None:
         st.info(
             say(

@@ -57,8 +57,8 @@ _MEANINGS = {
 }
 
 
-def choose_removal(model: Model, name: str, entry: Entry) -> Removal | None:
-    """Draw the fields; return ``None``, with a message, while a part is missing.
+def choose_removal(model: Model, name: str, entry: Entry) -> Removal | str:
+    """Draw the fields; return what is to be chosen, in words, while a part is missing.
 
     Args:
         model: the model.
@@ -83,8 +83,7 @@ def choose_removal(model: Model, name: str, entry: Entry) -> Removal | None:
     heads = _heads(model, name, entry, at_least_one=True)
     references = _references(entry.text) if way == "mean" else ()
     if not heads:
-        st.info(say("Choose a head, such as L3H1, or a whole layer, such as L3."))
-        return None
+        return say("Choose a head, such as L3H1, or a whole layer, such as L3.")
     return Removal(heads, cast(Ablation, way), references=references, kind=entry.kind)
 
 
@@ -128,7 +127,7 @@ def _references(text: str) -> tuple[str, ...]:
     return lines
 
 
-def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
+def _edge(model: Model, name: str, entry: Entry) -> Removal | str:
     if entry.is_of_target:
         raise SelectionError(
             "Expected the encoder's attention, where both words are of the text. Clear the target, "
@@ -136,23 +135,18 @@ def _edge(model: Model, name: str, entry: Entry) -> Removal | None:
         )
     words = words_of(entry.text)
     pronoun, gold, _ = example_words(example_of(name), entry.text)
-    left, middle, right = st.columns(3)
-    with left:
-        query = choose_word(
-            say("Word that attends"), words, next(iter(pronoun), None), f"attends {entry.text}"
-        )
-    with middle:
-        key = choose_word(
-            say("Word that it can no longer attend to"),
-            words,
-            next(iter(gold), None),
-            f"attended to {entry.text}",
-        )
-    with right:
-        heads = _heads(model, name, entry, at_least_one=False)
+    query = choose_word(
+        say("Word that attends"), words, next(iter(pronoun), None), f"attends {entry.text}"
+    )
+    key = choose_word(
+        say("Word that it can no longer attend to"),
+        words,
+        next(iter(gold), None),
+        f"attended to {entry.text}",
+    )
+    heads = _heads(model, name, entry, at_least_one=False)
     if query is None or key is None:
-        st.info(say("Choose the word that attends and the word that it can no longer attend to."))
-        return None
+        return say("Choose the word that attends and the word that it can no longer attend to.")
     return Removal(heads, edge=(query.span, key.span), kind=entry.kind)
 
 
@@ -180,22 +174,25 @@ def draw() -> None:
             "Expected one text to ablate heads on, got a pair. Clear the second text."
         )
     model = model_to_ask(name)
-    removal = choose_removal(model, name, entry)
-    if removal is None:
+    with st.sidebar:
+        removal = choose_removal(model, name, entry)
+    if isinstance(removal, str):
+        st.info(removal)
         return
     compared = before_after_of(name, entry, removal)
     show_notices(compared.before.notices)
-    st.subheader(plain(compared.words), anchor=False)
-    _draw_summary(compared)
-    chosen = st.segmented_control(
-        say("What to show"),
-        list(_CHOICES),
-        format_func=lambda choice: say(_CHOICES[choice]),
-        default="attention",
-        required=True,
-        key="what of heads",
-        persist_state="session",
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(plain(compared.words), anchor=False, width="content")
+        chosen = st.segmented_control(
+            say("What to show"),
+            list(_CHOICES),
+            format_func=lambda choice: say(_CHOICES[choice]),
+            default="attention",
+            required=True,
+            label_visibility="collapsed",
+            key="what of heads",
+            persist_state="session",
+        )
     if chosen == "attention":
         embed(page_of_removal(name, entry, removal), say("Compare view"))
     elif chosen == "states":
@@ -204,6 +201,7 @@ def draw() -> None:
         _draw_words(name, entry, removal)
     else:
         _draw_effects(name, entry, removal)
+    _draw_summary(compared)
 
 
 def _draw_summary(compared: BeforeAfter) -> None:
@@ -280,7 +278,7 @@ def _draw_words(name: str, entry: Entry, removal: Removal) -> None:
     first = pronoun[0] if pronoun else (0 if way == "written" else len(words) - 1)
     key = f"asked at {way} {entry.text} {entry.target}"
     # Indices of an example count all its words, so they are valid in this list.
-    with st.columns([1, 2])[0]:
+    with st.sidebar:
         chosen = choose_word(say(_ASKED[way]), words, first, key)
     if chosen is None:
         return
@@ -343,7 +341,6 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
             )
         )
     )
-    st.caption(say("One sentence is an example, not evidence: there are no confidence intervals."))
     number = st.column_config.NumberColumn
     unit = f"{metric.unit}{surrogate}"
     columns: dict[str, Any] = {
@@ -364,6 +361,7 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
     st.dataframe(
         table, hide_index=True, height=300, column_config=columns, alt="Effect of each head"
     )
+    st.caption(say("One sentence is an example, not evidence: there are no confidence intervals."))
     offer_table(table, "effects.csv")
     embed(page_of_study(*asked_for), say("Causal view"))
 

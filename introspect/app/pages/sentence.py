@@ -67,13 +67,8 @@ def _draw_view(name: str, entry: Entry, view: ViewName, record: AttentionRecord)
     if view in _DETAILED and len(record.queries) > _LONG:
         layer = _choose_layer(record, name)
         layers = (layer,)
-        st.caption(
-            say(
-                "The text is long, so this view shows layer {layer} only. Choose another layer "
-                "above.",
-                layer=layer,
-            )
-        )
+        with st.sidebar:
+            st.caption(say("The text is long, so this view shows layer {layer} only.", layer=layer))
     first = None if view in _OF_ALL_HEADS else head
     example = example_of(name)
     is_known = entry.text in (example.text, example.other_text)
@@ -122,40 +117,41 @@ def _first_head(record: AttentionRecord, name: str) -> tuple[int, int]:
 
 def _choose_layer(record: AttentionRecord, name: str) -> int:
     first = record.layers.index(_first_head(record, name)[0])
-    layer = st.selectbox(
-        say("Layer"),
-        record.layers,
-        index=first,
-        key=f"layer of {name}",
-        persist_state="session",
-    )
+    with st.sidebar:
+        layer = st.selectbox(
+            say("Layer"),
+            record.layers,
+            index=first,
+            key=f"layer of {name}",
+            persist_state="session",
+        )
     return int(layer)
 
 
 def _choose_head(record: AttentionRecord, name: str) -> tuple[int, int]:
     """Draw the choice of the layer and head of a table."""
-    left, right, _ = st.columns([1, 1, 3])
-    with left:
-        layer = _choose_layer(record, name)
-    head = right.selectbox(
-        say("Head"),
-        range(record.num_heads),
-        index=_first_head(record, name)[1],
-        key=f"head of {name}",
-        persist_state="session",
-    )
+    layer = _choose_layer(record, name)
+    with st.sidebar:
+        head = st.selectbox(
+            say("Head"),
+            range(record.num_heads),
+            index=_first_head(record, name)[1],
+            key=f"head of {name}",
+            persist_state="session",
+        )
     return layer, int(head)
 
 
 def _draw_numbers(record: AttentionRecord, layer: int, head: int) -> None:
-    by_word = st.checkbox(
-        say(
-            "By word: summed over the tokens of the word attended to, averaged over those "
-            "of the word that attends"
-        ),
-        key="by word",
-        persist_state="session",
-    )
+    with st.sidebar:
+        by_word = st.checkbox(
+            say(
+                "By word: summed over the tokens of the word attended to, averaged over those "
+                "of the word that attends"
+            ),
+            key="by word",
+            persist_state="session",
+        )
     table = weight_table(record.words() if by_word else record, layer, head)
     if table.size > MOST_COLORED:
         st.dataframe(table.round(4), alt="Weights of the head")

@@ -7,6 +7,8 @@ import streamlit as st
 from introspect.app.cached import model_named, model_to_ask
 from introspect.app.display import (
     embed_report,
+    offer_report,
+    offer_table,
     plain,
     say,
     say_that_findings_are_english,
@@ -33,6 +35,32 @@ _RESULT = "result of set"
 
 def draw() -> None:
     """Draw the upload and the results of the last one."""
+    with st.sidebar:
+        file = st.file_uploader(
+            say("Cases"), ENDINGS, key="cases", max_upload_size=MOST_BYTES >> 20
+        )
+        given = None if file is None else Upload(file.name, file.getvalue())
+        with st.container(horizontal=True):
+            probed = st.button(say("Probe"), type="primary", disabled=given is None)
+            studied = st.button(say("Causal study"), disabled=given is None, help=_study_help())
+            tried = st.button(say("Try the example"))
+            st.download_button(
+                say("Download a small example"), SAMPLE, file_name="cases.csv", on_click="ignore"
+            )
+    if probed or studied or tried:
+        st.session_state.pop(_RESULT, None)
+        example = Upload("cases.csv", SAMPLE.encode())
+        with telling():
+            st.session_state[_RESULT] = _result(given or example, is_causal=studied)
+    result = st.session_state.get(_RESULT)
+    if isinstance(result, Probed):
+        _draw_probed(result)
+    elif isinstance(result, Studied):
+        _draw_studied(result)
+    _draw_form_of_cases()
+
+
+def _draw_form_of_cases() -> None:
     st.markdown(
         say(
             "One case per line: **JSON lines** (`text`, `pronoun`, `candidates`), or a "
@@ -44,25 +72,6 @@ def draw() -> None:
             size=MOST_BYTES >> 20,
         )
     )
-    file = st.file_uploader(say("Cases"), ENDINGS, key="cases", max_upload_size=MOST_BYTES >> 20)
-    given = None if file is None else Upload(file.name, file.getvalue())
-    example = Upload("cases.csv", SAMPLE.encode())
-    with st.container(horizontal=True):
-        probed = st.button(say("Probe"), type="primary", disabled=given is None)
-        studied = st.button(say("Causal study"), disabled=given is None, help=_study_help())
-        tried = st.button(say("Try the example"))
-        st.download_button(
-            say("Download a small example"), SAMPLE, file_name="cases.csv", on_click="ignore"
-        )
-    if probed or studied or tried:
-        st.session_state.pop(_RESULT, None)
-        with telling():
-            st.session_state[_RESULT] = _result(given or example, is_causal=studied)
-    result = st.session_state.get(_RESULT)
-    if isinstance(result, Probed):
-        _draw_probed(result)
-    elif isinstance(result, Studied):
-        _draw_studied(result)
 
 
 def _study_help() -> str:
@@ -97,39 +106,25 @@ def _draw_studied(studied: Studied) -> None:
 def _draw_probed(probed: Probed) -> None:
     st.subheader(plain(f"{probed.name}, read by {probed.model}"), anchor=False)
     say_that_findings_are_english()
-    if not probed.is_finished:
-        st.error(plain(probed.finding))
-    else:
+    if probed.is_finished:
         st.markdown(plain(probed.finding))
-        st.download_button(
-            say("Download the report"),
-            probed.report,
-            file_name="report.html",
-            mime="text/html",
-            on_click="ignore",
-            type="primary",
-            key="report of set",
-        )
+    else:
+        st.error(plain(probed.finding))
     if len(probed.rejects):
         count = len(probed.rejects)
         st.warning(say("Rows without a result: {count}. The reasons:", count=whole(count)))
         st.dataframe(probed.rejects, hide_index=True, alt="Rejected rows with their reasons")
     if not probed.is_finished:
         return
+    st.caption(say("**Heads**, on these cases (in-sample)"))
+    st.dataframe(probed.heads, hide_index=True, height=300, alt="Heads")
+    offer_table(probed.heads, "heads.csv")
+    st.caption(say("**Baselines without any head**, on the same cases"))
+    st.dataframe(probed.baselines, hide_index=True, alt="Baselines")
     with st.expander(say("Figures")):
         for name, value in probed.figures:
             st.markdown(f"{plain(name)}: {plain(value)}")
-    st.markdown(say("**Heads**, on these cases (in-sample)"))
-    st.dataframe(probed.heads, hide_index=True, height=300, alt="Heads")
-    st.markdown(say("**Baselines without any head**, on the same cases"))
-    st.dataframe(probed.baselines, hide_index=True, alt="Baselines")
-    st.download_button(
-        say("Download the table of heads"),
-        probed.heads.to_csv(index=False),
-        file_name="heads.csv",
-        mime="text/csv",
-        on_click="ignore",
-    )
+    offer_report(lambda: probed.report, key="report of set")
     show_page(probed.report, say("Report"), hides_heading=False)
 
 

@@ -97,17 +97,21 @@ export function mountAtlasView(section, style) {
         },
       }).root,
   );
-  const table = headsTable(heads, style);
+  const [title, lead] = section.children;
+  title.classList.add("unseen");
   section.append(
-    element("div", { class: "controls" }, picks),
     element("div", { class: "atlas-overview" }, [
       scatter.root,
       element("div", { class: "atlas-strip" }, [strip.root]),
     ]),
     said,
-    element("div", { class: "atlas-table" }, table),
-    element("p", { class: "note on-paper" }, "The other columns are in heads.csv."),
+    element("div", { class: "controls" }, picks),
+    lead,
   );
+  const table = headsTable(heads, style);
+  document
+    .querySelector("[data-table=heads]")
+    .append(table, element("p", { class: "note on-paper" }, "The other columns are in heads.csv."));
   sortableTable(table, "heads");
   drawn();
   // Without a choice in the address, the head that its rule covers best.

@@ -13,12 +13,11 @@ const SETS = [
 
 /** Build the page of a head. */
 export function mountHeadCardView(section, style) {
-  const title = section.querySelector("h2");
-  title?.classList.add("unseen");
-  const examples = exampleList(style.examples, SETS, style.head);
+  const [title, lead] = section.children;
+  title.classList.add("unseen");
+  const examples = exampleList(style.examples, SETS, style.head, sentence(style.sentence));
   section.append(
-    neighbors(style),
-    sentence(style.sentence),
+    element("div", { class: "head-line" }, [neighbors(style), lead]),
     examples.root,
     ...(style.coreference.length ? titled("Coreference", sentences(style.coreference)) : []),
     ...titled("Rules", rulesTable(style)),

@@ -10,9 +10,11 @@ const FULL = 255;
  * The examples of a head.
  * @param {Object[]} examples with tokens, the row's weights at 8 bits, and the places in it
  * @param {[string, string][]} sets names and titles
+ * @param {string} head its name
+ * @param {Element} finding what is said of the head, below the chosen example
  * @returns {{root: Element, choose: (number: number) => void}}
  */
-export function exampleList(examples, sets, head) {
+export function exampleList(examples, sets, head, finding) {
   const stage = element("div", { class: "example-stage" });
   const said = element("p", { class: "note", "aria-live": "polite" });
   const lines = examples.map((example, number) => lineOf(example, number));
@@ -76,7 +78,14 @@ export function exampleList(examples, sets, head) {
     element("span", { class: "example-token key" }, "the one that it attends to most"),
     ". Tint: what each token gets.",
   ]);
-  const root = element("div", { class: "examples" }, [stage, said, find, legend, ...groups]);
+  const root = element("div", { class: "examples" }, [
+    stage,
+    said,
+    finding,
+    find,
+    legend,
+    ...groups,
+  ]);
   root.addEventListener("keydown", walk);
   root.addEventListener("click", (event) => {
     const line = event.target.closest(".example-line");

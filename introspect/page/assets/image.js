@@ -31,21 +31,21 @@ export function mountImageView(section, style, record) {
   const beside = tokensBeside(style, record);
   const reading = element("p", { class: "reading", "aria-live": "polite" });
   const scale = scaleNote();
+  const fields = element("div", { class: "controls" }, [
+    ...controls(record, state, update),
+    colorControl(picture),
+    exportButtons("image", () => {
+      const weights = weightsOf(record, state, state.token);
+      return imageFigure(style, record, state, picture, weights);
+    }),
+  ]);
+  // The picture first; what is said of it stands beside it, or below it where there is no room.
+  const said = [reading, scale.root, beside.root, ...section.children, fields];
   section.append(
-    element("div", { class: "controls" }, [
-      ...controls(record, state, update),
-      colorControl(picture),
-      exportButtons("image", () => {
-        const weights = weightsOf(record, state, state.token);
-        return imageFigure(style, record, state, picture, weights);
-      }),
-    ]),
-    reading,
     element("div", { class: "image-view" }, [
       element("div", { class: "image-stage" }, [picture, canvas, patches.root]),
-      beside.root,
+      element("div", { class: "image-said" }, said),
     ]),
-    scale.root,
   );
   const stage = section.querySelector(".image-stage");
   stage.style.setProperty("--ratio", `${style.width} / ${style.height}`);
