@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from introspect.app.entries import EXAMPLES
-
-from .test_pages import errors
+from tests.app.test_pages import errors
 
 
 @pytest.mark.parametrize(
