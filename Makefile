@@ -30,8 +30,8 @@ export HF_HUB_OFFLINE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-all unit everyday scripts docs notebooks lint lint-style lint-types \
-	lint-page format hooks sample wheel audit clean
+.PHONY: help environment report test test-all unit everyday scripts docs notebooks lint lint-style \
+	lint-types lint-page format hooks sample wheel audit clean
 
 help:  ## Show the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,14 +42,18 @@ report:  ## Write reports/demo.html and print what it found
 	@$(BIN)/introspect report "$(SENTENCE)" --pronoun it --antecedent animal \
 		--distractor street --out reports/demo.html
 
-# Types are checked in one thread, and so beside the tests.
+# What is not Python needs no environment, and so is checked beside its making; types are checked in
+# one thread, and so beside the tests.
 test:  ## Run lint, types and the everyday tests
-	@$(BOOTSTRAP) offline,dev,wrappers
-	@$(MAKE) --no-print-directory --jobs 2 lint scripts everyday
+	@$(MAKE) --no-print-directory --jobs 2 environment lint-page scripts
+	@$(MAKE) --no-print-directory --jobs 2 lint-style lint-types everyday
 
 test-all:  ## Run lint, types and every test, as continuous integration does
+	@$(MAKE) --no-print-directory --jobs 2 environment lint-page scripts
+	@$(MAKE) --no-print-directory --jobs 2 lint-style lint-types unit
+
+environment:
 	@$(BOOTSTRAP) offline,dev,wrappers
-	@$(MAKE) --no-print-directory --jobs 2 lint scripts unit
 
 everyday:
 	@$(BOOTSTRAP) offline,dev,wrappers

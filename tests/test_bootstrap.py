@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -65,7 +66,9 @@ def machine(monkeypatch, root):
 
 
 def installs(machine) -> list[str]:
-    return [" ".join(c[c.index("install") + 1 :]) for c in machine.commands if "install" in c]
+    # Packages are compiled afterwards, on every processor.
+    assert all("--no-compile" in c for c in machine.commands if "install" in c)
+    return [" ".join(c[c.index("--no-compile") + 1 :]) for c in machine.commands if "install" in c]
 
 
 def test_torch_is_installed_first_and_alone(machine, root):
@@ -267,6 +270,17 @@ def test_arguments_for_torch_keep_the_folders_of_windows():
     assert bootstrap.split_arguments("--find-links '/my wheels'", is_windows=False)[1] == (
         "/my wheels"
     )
+
+
+def test_packages_are_compiled_and_what_cannot_be_is_passed_over(tmp_path):
+    environment = tmp_path / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (packages,) = environment.glob("[lL]ib/**/site-packages")
+    (packages / "module.py").write_text("answer = 42\n")
+    (packages / "template.py").write_text("class {{ name }}:\n")
+    bootstrap.compile_packages(environment)
+    compiled = (path.name.split(".")[0] for path in packages.glob("__pycache__/*"))
+    assert {"module", "template"} & {*compiled} == {"module"}
 
 
 # --- the oldest and the newest dependencies --------------------------------------------------

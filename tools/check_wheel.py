@@ -75,8 +75,8 @@ def check(given: Path, folder: Path) -> None:
     constraints = ROOT / "constraints.txt"
     torch = bootstrap.pinned_torch(constraints.read_text(encoding="utf-8"))
     held = ("--constraint", str(constraints))
-    bootstrap.pip(environment, "install", *held, f"torch=={torch}", *bootstrap.torch_arguments())
-    bootstrap.pip(environment, "install", *held, str(given))
+    bootstrap.install(environment, *held, f"torch=={torch}", *bootstrap.torch_arguments())
+    bootstrap.install(environment, *held, str(given))
     bootstrap.install_files(environment, {"offline"}, ROOT)
     python = bootstrap.python_of(environment)
     installed, stated, place = output([str(python), "-c", _VERSIONS], folder).split(maxsplit=2)
