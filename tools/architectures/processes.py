@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import gc
 import multiprocessing
 import multiprocessing.connection
 import sys
@@ -25,7 +26,8 @@ def examine_all(names: Iterable[str], workers: int = 2) -> list[Row]:
     """Return the rows of these types, whatever happens to their processes."""
     torch.set_num_threads(1)  # also because a fork of a process with threads may hang
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    examine("llama")  # here, so that what every type imports is imported once
+    examine("llama", text=True)  # here, so that what every type imports is imported once
+    gc.freeze()  # a child that looks through what it inherits would copy it
     context = multiprocessing.get_context("fork")
     waiting = collections.deque(names)
     order = list(waiting)
