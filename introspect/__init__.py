@@ -15,7 +15,7 @@ from lazy_loader import attach_stub as _attach_stub
 
 from introspect.deprecated import OldModules as _OldModules
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __getattr__, __dir__, __all__ = _attach_stub(__name__, __file__)
 

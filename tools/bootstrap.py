@@ -144,7 +144,7 @@ def fingerprint(root: Path, versions: str = "tested") -> str:
 
 
 def project_version(root: Path) -> str:
-    """Return the version that the package states, ``0.2.0``."""
+    """Return the version that the package states, ``0.3.0``."""
     text = (root / _VERSION_FILE).read_text(encoding="utf-8")
     match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if match is None:
