@@ -31,7 +31,6 @@ from introspect.text import CorefCase
 
 #: A head passes nothing on if it is less than this share of the total effect.
 SMALL = 0.01
-LEVEL = 0.05
 #: Kinds whose answer follows from the markers; of the others a pair changes nothing.
 MARKED = [kind for kind in KINDS if kind not in ("position reader", "nobody")]
 
@@ -112,9 +111,7 @@ def widths(found: Mediation | None) -> float:
 
 def shown(found: Mediation) -> list[Place]:
     """Return the heads of which a study shows that they mediate."""
-    table = found.heads
-    rows = table[(table["p_adjusted"] < LEVEL) & (table["indirect_low"] > 0)]
-    return list(zip(rows["layer"], rows["head"], strict=True)) if found.is_shown else []
+    return list(zip(found.shown["layer"], found.shown["head"], strict=True))
 
 
 def most(found: Mediation) -> Place | None:

@@ -41,6 +41,7 @@ from .outcomes import SeenIds as SeenIds
 from .outcomes import Tally as Tally
 from .own import grammar_cases as grammar_cases
 from .own import own_cases as own_cases
+from .own import own_texts as own_texts
 from .published.pronouns import PRONOUNS as PRONOUNS
 from .sentences import PlainSentence as PlainSentence
 from .sentences import read_sentences as read_sentences

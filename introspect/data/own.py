@@ -163,6 +163,20 @@ class Item:
         return self.animal, self.place
 
 
+def own_texts() -> list[str]:
+    """Return sentences from the documentation of this package, as of 2026-12-01.
+
+    They are kept as they were, so that what was found in them stays true when pages are edited:
+    running prose, in English, each sentence once, without code, tables and lists of numbers. Like
+    the package itself they are free to use (Apache-2.0).
+
+    Example:
+        >>> len(own_texts()), own_texts()[1][:43]
+        (289, 'No network is needed for that model and for')
+    """
+    return (files("introspect.data") / "docs_en.txt").read_text("utf-8").splitlines()
+
+
 @cache
 def nouns(kind: str) -> tuple[Noun, ...]:
     """Return the nouns of a kind, ``animal`` or ``place``: 150 each.

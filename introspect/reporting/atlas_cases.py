@@ -22,7 +22,6 @@ COUNTED = (
     "language; a possible antecedent is a word before it that ends a candidate of the cases, or "
     "has a capital letter and does not begin a sentence. Nothing says that it is the antecedent."
 )
-_AVERAGED = "attention averaged over all heads"
 # Heads of a choice that are named on the index.
 _MOST_NAMED = 3
 
@@ -132,9 +131,7 @@ class AtlasCases:
         if self._best is None:
             return ""
         name, accuracy = self._best
-        # Beside the accuracy of one head, "the mean of all heads" would read as that of theirs.
-        said = _AVERAGED if name == "mean_of_heads" else baseline_name(name)
-        return f"; the best baseline, {said}: {percent(accuracy)}"
+        return f"; the best baseline, {baseline_name(name)}: {percent(accuracy)}"
 
     @cached_property
     def _best(self) -> tuple[str, float] | None:

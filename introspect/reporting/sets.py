@@ -95,8 +95,8 @@ _RULES = (
     "and directions, so that trying many heads is paid for.",
     "Baselines answer the same cases: by chance, the nearest candidate before the pronoun, the "
     "first in the text, the one with the fewest words, the one with the most word pieces, the most "
-    "attended by all words, the mean of all heads, and the best fixed distance in words, chosen on "
-    "the other folds.",
+    "attended by all words, the most attended in the attention averaged over all heads, and the "
+    "best fixed distance in words, chosen on the other folds.",
 )
 
 

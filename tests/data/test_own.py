@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from importlib.resources import files
 
 import pytest
 
-from introspect.data import Reject, case_to_json, own_cases, read_jsonl
+from introspect.data import Reject, case_to_json, own_cases, own_texts, read_jsonl
 from introspect.errors import SelectionError
 from tests.data.helpers import baseline, marked
 
@@ -69,3 +70,16 @@ def test_the_first_of_each():
 def test_another_language_is_refused():
     with pytest.raises(SelectionError, match="en, zh, got 'de'"):
         own_cases("de")
+
+
+def test_texts_are_sentences_of_prose_and_stay_as_they_were():
+    texts = own_texts()
+    assert len(texts) == len(set(texts))
+    for text in texts:
+        assert 6 <= len(text.split()) <= 40
+        assert text[0].isupper()
+        assert text.endswith(".")
+        assert not set("`|#<>{}[]\\$").intersection(text)
+    # The kept outputs of notebook 08 are of these very texts: pages may change, these may not.
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    assert digest == "6b2144069a8ae6830b0d79730a332e69823d65ef55a9ebb0384de3cf4d768687"

@@ -34,6 +34,7 @@ from introspect.studies.causal.metrics import (
     metric_named,
 )
 from introspect.studies.causal.runs import Runs
+from introspect.studies.causal.verdicts import LEVEL, SMALLEST
 from introspect.studies.coreference import MOST_WORDS, words_apart, words_outside
 from introspect.text import CorefCase, counted, verb
 
@@ -68,6 +69,19 @@ class Mediation:
     def is_shown(self) -> bool:
         """Return whether there is a change to mediate: the interval of the total is above 0."""
         return bool(self.heads["total_low"].iloc[0] > 0)
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """Return the rows of the heads that are shown to mediate.
+
+        Where the total is: those with an adjusted p-value below 0.05, an interval above 0, and at
+        least 1% of the total. Less is not called an effect, however surely it differs from 0: the
+        rounding of a sum may do so in every pair.
+        """
+        table = self.heads
+        is_one = table["indirect"] >= SMALLEST * table["total"]
+        is_sure = (table["p_adjusted"] < LEVEL) & (table["indirect_low"] > 0)
+        return table[self.is_shown & is_sure & is_one]
 
 
 @checked_call

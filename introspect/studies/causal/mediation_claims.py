@@ -8,11 +8,16 @@ from introspect.records import Head
 from introspect.statistics import Claim
 from introspect.studies.causal.head_claims import Found, ends, ranged
 from introspect.studies.causal.mediation import Mediation
-from introspect.studies.causal.verdicts import LEVEL
+from introspect.studies.causal.verdicts import LEVEL, SMALLEST
 from introspect.text import counted, percent
 
 #: What a head passes on, in words.
 MEDIATED = {"head_outputs": "output", "attentions": "attention weights"}
+
+_RULE = (
+    f"adjusted p below {LEVEL}, at least {percent(SMALLEST, 0)} of the total, and the interval of "
+    "the total above 0"
+)
 
 
 def mediation_claims(study: Found) -> list[Claim]:
@@ -53,11 +58,8 @@ def _total_claim(study: Found, found: Mediation) -> Claim:
 
 def _mediating(study: Found, found: Mediation) -> list[Claim]:
     """Return the claims on the head that most passes through, where there is one."""
-    if not found.is_shown or not study.ability.is_above_chance:
-        return []
-    table, unit = found.heads, study.heads.attrs["unit"]
-    shown = table[(table["p_adjusted"] < LEVEL) & (table["indirect_low"] > 0)]
-    if shown.empty:
+    table, shown, unit = found.heads, found.shown, study.heads.attrs["unit"]
+    if shown.empty or not study.ability.is_above_chance:
         return []
     row = shown.loc[shown["indirect"].idxmax()]
     head = Head(int(row["layer"]), int(row["head"]))
@@ -76,7 +78,7 @@ def _mediating(study: Found, found: Mediation) -> list[Claim]:
         p=float(row["p_adjusted"]),
         n=2 * int(row["n"]),
         groups=int(row["n"]),
-        rule=f"adjusted p below {LEVEL}, and the interval of the total above 0",
+        rule=_RULE,
     )
     return [claim, claim.beside("share", row["share"])]
 
@@ -89,6 +91,6 @@ def _nothing_mediates(found: Mediation, total: Claim) -> list[Claim]:
         kind="no-mediates",
         subject="all heads",
         sentence=f"No evidence that any of it passes through one of {heads}{why}.",
-        rule=f"adjusted p below {LEVEL}, and the interval of the total above 0",
+        rule=_RULE,
     )
     return [nothing, nothing.beside("heads", len(found.heads))]

@@ -29,7 +29,8 @@ _BASELINES = {
     "nearest_preceding": "the nearest candidate",
     "first_mentioned": "the first candidate",
     "most_attended": "the most attended candidate",
-    "mean_of_heads": "the mean of all heads",
+    # Not "the mean of all heads", which beside accuracies reads as the mean of theirs.
+    "mean_of_heads": "attention averaged over all heads",
     "fewest_words": "the candidate with the fewest words",
     "most_pieces": "the candidate with the most word pieces",
     "word_association": "word association",

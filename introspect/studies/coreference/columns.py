@@ -374,7 +374,7 @@ def _derived(columns: CaseColumns, cases: Integers, candidates: torch.Tensor) ->
 
     Arrays are ``(num_cases, num_directions, num_layers, num_heads)``; ``labelings`` has the shifts
     of the antecedents' labels as its first dimension, and ``answers`` has the credits of the most
-    attended candidate and of the mean of all heads.
+    attended candidate and of the attention averaged over all heads.
     """
     weights = torch.from_numpy(columns.weights)[candidates]
     gold = torch.from_numpy(columns.antecedents)[candidates]

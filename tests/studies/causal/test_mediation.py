@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,19 @@ def test_effects_within_minimal_pairs_are_those_of_a_slow_loop(model, cases):
     np.testing.assert_allclose(found.heads["indirect"], np.mean(indirect, axis=0), atol=1e-3)
     np.testing.assert_allclose(found.heads["direct"], np.mean(direct, axis=0), atol=1e-3)
     assert found.heads["n"][0] == len(pairs)
+
+
+def test_an_effect_of_the_size_of_rounding_is_not_shown_however_sure(model, cases):
+    found = mediation(model, cases)
+    size = abs(found.heads["total"][0])
+    sure = found.heads.assign(
+        total=size, total_low=size / 2, indirect_low=1e-9 * size, p_adjusted=0.001,
+        indirect=[0.5 * size, 0.0099 * size, 1e-7 * size, 0.011 * size],
+    )  # fmt: skip
+    assert list(replace(found, heads=sure).shown.index) == [0, 3]
+    assert replace(found, heads=sure.assign(p_adjusted=0.05)).shown.empty
+    assert replace(found, heads=sure.assign(indirect_low=-0.1)).shown.empty
+    assert replace(found, heads=sure.assign(total_low=-0.1)).shown.empty
 
 
 def test_what_is_no_minimal_pair_is_named(model):

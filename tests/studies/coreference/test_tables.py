@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from introspect.studies.coreference import score_case
+from introspect.studies.coreference import baseline_name, score_case
 from tests.studies.coreference.helpers import BASELINES, CASES, HEADS, computed, some_cases
 from tests.synthetic import case, plant, record
 
@@ -187,6 +187,9 @@ def test_the_mean_of_heads_chooses_by_the_mean_pattern():
         credits.append(score_case(blended, given)[0].credit.item())
     accuracy = scores.baselines.set_index("baseline")["accuracy"]
     assert accuracy["mean_of_heads"] == pytest.approx(sum(credits) / 4)
+    # Nor by the mean of the accuracies of heads, which is another number and another name.
+    assert accuracy["mean_of_heads"] != pytest.approx(scores.heads["accuracy"].mean())
+    assert baseline_name("mean_of_heads") == "attention averaged over all heads"
 
 
 def test_the_most_attended_candidate_is_that_with_the_largest_column():
