@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -226,10 +226,59 @@ def _watched_attention(
 
 def attended(call: AttentionCall) -> Attended:
     """Compute an attention with the edits of this thread, by its watcher if there is one."""
-    for editor in active_editors():
+    watcher, editors = _watcher.get(), active_editors()
+    if watcher is not None or editors:
+        check_readable(type(call.module).__name__, (call.queries, call.keys, call.values))
+    for editor in editors:
         call = editor.edited(call)
-    watcher = _watcher.get()
     return watcher.attend(call) if watcher else call.plain()
+
+
+def unreadable(given: Iterable[Any]) -> str:
+    """Return in what form tensors are that cannot be kept or changed by text and head, or ``""``."""
+    for each in given:
+        if torch.is_tensor(each):
+            if each.is_nested:
+                return "nested tensors"
+            if torch._C._functorch.is_batchedtensor(each):
+                return "vmap"
+    return ""
+
+
+def check_readable(name: str, given: Iterable[Any]) -> None:
+    """Check that what attention is given can be kept and changed.
+
+    Args:
+        name: the name of what attends, for the error.
+        given: what it is given.
+
+    Raises:
+        CaptureError: it is nested, or of a function that torch maps over a batch.
+    """
+    if form := unreadable(given):
+        raise not_readable(name, form)
+
+
+def not_readable(name: str, form: str) -> CaptureError:
+    """Return the error of attention over tensors in a form that cannot be kept or changed.
+
+    Args:
+        name: the name of what attends.
+        form: the form, as ``unreadable`` names it.
+    """
+    return CaptureError(
+        f"Expected a batch of tensors of one length in the attention of {name}, got "
+        f"{_UNREADABLE[form]}"
+    )
+
+
+# What a reader is told of each form.
+_UNREADABLE = {
+    "nested tensors": "nested ones. Pad them (torch.nested.to_padded_tensor) and give a mask of "
+    "the padding.",
+    "vmap": "one item at a time, within torch.func.vmap, whose tensors do not outlast it. Give the "
+    "attention the whole batch instead.",
+}
 
 
 def _watched_mask(*args: Any, config: Any = None, **kwargs: Any) -> Any:

@@ -28,6 +28,8 @@ class OwnProducts:
     """The products and softmaxes of a run, with what computes each and what it was made of."""
 
     def __init__(self) -> None:
+        #: In what form a softmax was taken that is not among the steps, if one was.
+        self.unreadable = ""
         self._run: list[Sign] = []
         self.events: list[Step] = []
         self._notes: list[_Noted] = []

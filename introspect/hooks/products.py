@@ -15,7 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from introspect.errors import CaptureError
-from introspect.hooks.interface import active_editors
+from introspect.hooks.interface import active_editors, unreadable
 from introspect.hooks.running import Sign, Signs
 
 #: All functions by which a model may call it; calls nested inside one of them are not seen again.
@@ -30,6 +30,7 @@ _PRODUCTS = (
     torch.Tensor.__matmul__,
 )
 _SUMMED_PRODUCTS = (torch.baddbmm, torch.Tensor.baddbmm)
+_STEPS = (*SOFTMAX, *_PRODUCTS, *_SUMMED_PRODUCTS, torch.einsum)
 _TOLERANCE = 1e-4
 _HALF_TOLERANCE = 3e-2
 # How many steps after its softmax a pattern is used, where heads are mixed in between.
@@ -126,7 +127,9 @@ class ProductTrace(TorchFunctionMode):
 def step_of(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any
 ) -> Step | None:
-    """Return what a function computed, if it may be a step of attention."""
+    """Return what a function computed, if it may be a step of attention, and can be read."""
+    if function not in _STEPS or unreadable((result,)):
+        return None
     if function in SOFTMAX:
         dim = kwargs.get("dim", args[1] if len(args) > 1 else -1)
         return Softmax(args[0] if args else kwargs["input"], result, dim in (-1, result.ndim - 1))

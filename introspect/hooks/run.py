@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from introspect.changes import Changes
 from introspect.errors import CaptureError
 from introspect.hooks.arguments import ran
-from introspect.hooks.interface import IMPLEMENTATION, Watcher, watching
+from introspect.hooks.interface import IMPLEMENTATION, Watcher, not_readable, watching
 from introspect.hooks.loans import borrowed_attention, hook_after
 from introspect.hooks.observation import OWN_OUTPUTS, AllSeen, Observation, are_weights
 from introspect.hooks.own_products import OwnProducts
@@ -116,7 +116,13 @@ def _run_own(
         parts = {name: each.parts[name] for name in wanted}
         observation.keep(each.kind, number, parts, each.module)
     if observation.has_seen_nothing:
+        if trace.unreadable:
+            raise not_readable(type(module).__name__, trace.unreadable)
         raise _no_attention(module, functions)
+    if trace.unreadable:
+        observation.note = (
+            f"attention over or within {trace.unreadable}, if there is any, is not captured"
+        )
     observation.check(module)
     return output, _OWN_PRODUCTS_ROUTE
 

@@ -22,12 +22,18 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from introspect.changes import Changes
-from introspect.errors import CaptureError
 from introspect.hooks.head_layout import MAPPED_BATCH, HeadLayout
-from introspect.hooks.interface import Attended, AttentionCall, OwnFunctions, attended
+from introspect.hooks.interface import (
+    Attended,
+    AttentionCall,
+    OwnFunctions,
+    attended,
+    check_readable,
+    unreadable,
+)
 from introspect.hooks.loans import hook_before, push_mode
 from introspect.hooks.own_products import OwnProducts
-from introspect.hooks.products import Product, Step, step_of
+from introspect.hooks.products import SOFTMAX, Product, Step, step_of
 from introspect.hooks.provenance import Provenance
 from introspect.hooks.running import Running, Signs
 from introspect.hooks.unwrapping import unwrapped
@@ -79,10 +85,21 @@ class TorchAttention(TorchFunctionMode):
         """Note what the parts of the module are given, as long as the changes last."""
         self._provenance.attach(changes)
         hook_before(changes, [self._module], self._begin)
+        # Without its fast path, which shows no attention, it takes no nested tensors.
+        several = [
+            part for part in self._module.modules() if isinstance(part, nn.MultiheadAttention)
+        ]
+        hook_before(changes, several, self._check)
 
     def _begin(self, *_: Any) -> None:
         if threading.get_ident() == self._thread:
             self._signs.begin()
+
+    def _check(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        if threading.get_ident() == self._thread:
+            check_readable(self._name, (*args, *(kwargs or {}).values()))
 
     def __torch_function__(
         self,
@@ -106,8 +123,11 @@ class TorchAttention(TorchFunctionMode):
                 result = self._of_several_heads(within, args, named)
         else:
             result = function(*args, **named)
-            if self._trace is not None and (step := step_of(function, args, named, result)):
-                self._add(self._trace, step, [*args, *named.values()])
+            if self._trace is not None:
+                if step := step_of(function, args, named, result):
+                    self._add(self._trace, step, [*args, *named.values()])
+                elif function in SOFTMAX:
+                    self._trace.unreadable = unreadable((result,)) or self._trace.unreadable
         self.functions.setdefault(name)
         self._provenance.note(function, args, named, result)
         if self._trace is not None and step is not None:
@@ -140,7 +160,7 @@ class TorchAttention(TorchFunctionMode):
         enable_gqa: bool = False,
     ) -> torch.Tensor:
         """Compute a call of ``scaled_dot_product_attention``."""
-        self._check(query, key, value)
+        check_readable(self._name, (query, key, value))
         is_cross = self._provenance.is_cross(query, key, within)
         layout = HeadLayout.of(query, within[0], self._provenance.batch(within))
         mask = None if attn_mask is None else layout.mask_by_head(attn_mask)
@@ -177,7 +197,7 @@ class TorchAttention(TorchFunctionMode):
         """
         given = dict(zip(_NAMES, args, strict=False)) | dict(kwargs)
         query, key = given["query"], given["key"]
-        self._check(query, key, given["value"])
+        check_readable(self._name, (query, key, given["value"]))
         is_cross = self._provenance.is_cross(query, key, within[1:], are_mapped=False)
         needs_weights = given.get("need_weights", True)
         own = OwnFunctions(
@@ -222,13 +242,6 @@ class TorchAttention(TorchFunctionMode):
         if given.get("average_attn_weights", True):
             weights = weights.mean(1)
         return output, weights if query.ndim == MAPPED_BATCH else weights.squeeze(0)
-
-    def _check(self, *tensors: torch.Tensor) -> None:
-        if any(each.is_nested for each in tensors):
-            raise CaptureError(
-                f"Expected tensors of one length in the attention of {self._name}, got nested "
-                "ones. Pad them (torch.nested.to_padded_tensor) and give a mask of the padding."
-            )
 
 
 @contextmanager

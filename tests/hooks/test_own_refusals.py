@@ -67,10 +67,39 @@ def test_what_is_no_attention_is_refused_and_what_was_called_is_said() -> None:
 class Nested(nn.Module):
     """A module that attends over tensors of several lengths."""
 
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.several = nn.MultiheadAttention(8, 2, batch_first=True)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend within nested tensors."""
-        nested = torch.nested.nested_tensor([x[:2], x], layout=torch.jagged)
+        layout = torch.jagged if self.how == "jagged" else torch.strided
+        nested = torch.nested.nested_tensor([x[:2], x], layout=layout)
+        if self.how == "several heads":
+            return self.several(nested, nested, nested, need_weights=False)[0]  # type: ignore
+        if self.how == "products":
+            return torch.softmax(nested @ nested.transpose(1, 2), -1) @ nested
         return functional.scaled_dot_product_attention(nested, nested, nested)
+
+
+class Mapped(nn.Module):
+    """A module that attends to one text at a time, which torch maps over a batch."""
+
+    def __init__(self, attention: nn.Module) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(40, SIZE)
+        self.attention = attention
+
+    def one(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend to one text."""
+        if isinstance(self.attention, nn.MultiheadAttention):
+            return self.attention(x, x, x)[0]  # type: ignore[no-any-return]
+        return self.attention(x[None])[0]  # type: ignore[no-any-return]
+
+    def forward(self, idx: torch.Tensor) -> torch.Tensor:
+        """Attend to a batch."""
+        return torch.func.vmap(self.one)(self.embedding(idx))  # type: ignore[no-any-return]
 
 
 class Unclear(nn.Module):
@@ -82,12 +111,52 @@ class Unclear(nn.Module):
         return functional.scaled_dot_product_attention(seven, seven, seven)
 
 
-@pytest.mark.parametrize(("module", "words"), [(Nested(), "nested"), (Unclear(), "told apart")])
-def test_what_cannot_be_read_is_refused_with_the_reason(module: nn.Module, words: str) -> None:
-    with pytest.raises(CaptureError, match=words):
-        ix.capture(
-            module, torch.randn(3, 4, SIZE) if isinstance(module, Unclear) else torch.randn(5, 8)
-        )
+def test_heads_and_texts_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(CaptureError, match="told apart"):
+        ix.capture(Unclear(), torch.randn(3, 4, SIZE))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("how", ["jagged", "strided", "products", "several heads"])
+def test_nested_tensors_are_refused_by_name(how: str) -> None:
+    with pytest.raises(CaptureError, match="got nested ones. Pad them"):
+        ix.capture(Nested(how).eval(), torch.randn(5, 8))
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # of torch, in the plain run
+@pytest.mark.parametrize(
+    "attention", [Causal(), Products(), nn.MultiheadAttention(SIZE, HEADS, batch_first=True)]
+)
+def test_attention_that_torch_maps_over_a_batch_is_refused_by_name(attention: nn.Module) -> None:
+    module, texts = Mapped(attention).eval(), ids()
+    with torch.no_grad():
+        assert module(texts).shape == (*texts.shape, SIZE)
+    for refused in (
+        lambda: ix.capture(module, texts),
+        lambda: ix.capture(module, texts, rows=[0]),
+        lambda: ix.ablate(module, "L0H0"),
+    ):
+        with pytest.raises(CaptureError, match=r"within torch\.func\.vmap"):
+            refused()
+    assert is_clean(module)
+
+
+def test_what_torch_maps_over_a_batch_beside_is_said_to_be_left_out() -> None:
+    class Beside(nn.Module):
+        """A layer by hand, and a gate of each text."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = Products()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Attend, and weigh each text by itself."""
+            gates: torch.Tensor = torch.func.vmap(lambda one: one.softmax(-1))(x)
+            return self.attention(x) * gates
+
+    captured = ix.capture(Beside().eval(), torch.randn(2, LENGTH, SIZE))
+    assert captured.modules == {"self": ["attention"]}
+    assert "within vmap, if there is any, is not captured" in captured.certificate.note
 
 
 class Mixed(Block):
