@@ -235,7 +235,7 @@ def attended(call: AttentionCall) -> Attended:
 
 
 def unreadable(given: Iterable[Any]) -> str:
-    """Return in what form tensors are that cannot be kept or changed by text and head, or ``""``."""
+    """Return the form of tensors that cannot be kept or changed by text and head, or ``""``."""
     for each in given:
         if torch.is_tensor(each):
             if each.is_nested:

@@ -151,7 +151,9 @@ def find_block(
     if behind is None:
         raise _refused(model, "no norm follows that is given a state of its size")
     given = behind.given.reshape(brought.shape)
-    earlier = [seen for seen in log.seen if seen.order < projected.order]
+    # What torch has computed without calling it is followed by the module that did.
+    earlier = [seen for seen in log.seen if seen.order <= projected.order + 1]
+    earlier = [seen for seen in earlier if seen.layer is not projected.layer]
     residual, is_normed_before = _residual(earlier, given, brought, model)
     block = Block(
         projection=projection,
@@ -204,7 +206,7 @@ def _residual(
         model,
         "what the next norm is given, less what its heads bring, is neither a state that its "
         "attention reads nor one of which it reads the norm: its feed-forward layer may run beside "
-        "the attention, or a norm or scale lie between",
+        "the attention, a norm or scale lie between, or the batch not be the first dimension",
     )
 
 
@@ -330,9 +332,12 @@ def _held_to_block(
 
 
 def _is_of_library(part: nn.Module) -> bool:
-    """Return whether a module runs the code of transformers, which adds nothing to a projection."""
+    """Return whether a module runs code that is known, and adds nothing to a projection."""
     is_patched = "forward" in vars(part) and not hasattr(part, "_hf_hook")
-    return type(part).__module__.startswith("transformers.") and not is_patched
+    is_known = type(part).__module__.startswith("transformers.") or (
+        type(part) is nn.MultiheadAttention
+    )
+    return is_known and not is_patched
 
 
 class DerivedParts:

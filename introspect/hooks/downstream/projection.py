@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -181,12 +181,16 @@ class LinearLog:
 
     def notes(self, part: nn.Module) -> bool:
         """Return whether a part of the model is one of the layers to record."""
-        return isinstance(part, Linear)
+        return isinstance(part, Linear | nn.MultiheadAttention)
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """Record the layers that run while the context is open."""
-        parts = [part for part in self._module.modules() if part is not self._module]
+        parts = [
+            part
+            for part in self._module.modules()
+            if part is not self._module or isinstance(part, nn.MultiheadAttention)
+        ]
         self._weighty = {part for part in parts if _has_weights(part)}
         noted = [part for part in parts if part in self._weighty or self.notes(part)]
         with Changes() as changes:
@@ -203,7 +207,7 @@ class LinearLog:
         made = result[0] if isinstance(result, tuple) and result else result
         if not tensors or not torch.is_tensor(made):
             return
-        self._count += 1
+        self._count += 2  # room for what a module has computed, but not called
         seen = SeenLayer(
             layer=layer,
             given=tensors[0].detach(),
@@ -214,7 +218,8 @@ class LinearLog:
         )
         if layer in self._weighty:
             self.maps.append(seen)
-        if self.notes(layer) and args and torch.is_tensor(result):
+        is_several = isinstance(layer, nn.MultiheadAttention)
+        if self.notes(layer) and args and (torch.is_tensor(result) or is_several):
             self.seen.append(seen)
 
     def given(self, head_outputs: torch.Tensor) -> list[SeenLayer]:
@@ -231,6 +236,26 @@ class LinearLog:
             return sum(other.layer in inside for other in found)
 
         return sorted(found, key=lambda seen: (-held(seen), seen.order))
+
+    def within_torch(self, head_outputs: torch.Tensor) -> list[SeenLayer]:
+        """Return the projections that torch may have given these head outputs in its own code.
+
+        ``nn.MultiheadAttention`` does not call its ``out_proj``, but multiplies with its weights;
+        what the whole module returned is the result.
+
+        Args:
+            head_outputs: ``(batch, num_heads, query_len, head_dim)``.
+        """
+        given = head_outputs.transpose(1, 2).flatten(2)
+        found = []
+        for seen in self.maps:
+            several = seen.layer
+            if isinstance(several, nn.MultiheadAttention) and seen.result.numel() == given.numel():
+                is_batch_first = several.batch_first or seen.result.ndim < given.ndim
+                result = seen.result if is_batch_first else seen.result.transpose(0, 1)
+                own = replace(seen, layer=several.out_proj, given=given, result=result)
+                found.append(replace(own, order=seen.order - 1))
+        return found
 
     def beside(self, seen: SeenLayer, head_outputs: torch.Tensor) -> list[SeenLayer]:
         """Return the modules that received head outputs too, apart from a layer and its parts."""
@@ -282,7 +307,7 @@ def held_projection(
             do not add up to its output.
     """
     outputs = parts["head_outputs"]
-    found = log.given(outputs)
+    found = log.given(outputs) or log.within_torch(outputs)
     if not found:
         raise refused(
             model,
