@@ -22,7 +22,12 @@ from introspect.hooks.interface import IMPLEMENTATION, watching
 from introspect.hooks.loans import borrowed_attention, hook_after
 from introspect.hooks.observation import OWN_OUTPUTS, Observation
 from introspect.hooks.run import INTERFACE_ROUTE, OUTPUT_ROUTE
-from introspect.hooks.unwrapping import check_positions, taken_by, watched_module
+from introspect.hooks.unwrapping import (
+    check_positions,
+    has_own_attention,
+    taken_by,
+    watched_module,
+)
 from introspect.hooks.watchers import WholeWatcher
 
 #: The default number of new tokens.
@@ -77,9 +82,15 @@ def capture_generation(
     module = watched_module(module)
     check_positions(module)
     if not getattr(module, "can_generate", lambda: False)():
+        remedy = (
+            "It is no model of transformers, whose generate() writes: append what it predicts, and "
+            "capture it again."
+            if has_own_attention(module)
+            else "Load it with its LM head: ix.load(name, lm_head=True)."
+        )
         raise CaptureError(
             f"Expected a model with a language-model head, to write with, got "
-            f"{type(module).__name__}. Load it with its LM head: ix.load(name, lm_head=True)."
+            f"{type(module).__name__}. {remedy}"
         )
     arguments = {**run_arguments(module, inputs), "use_cache": True, **_merged(options)}
     if "attention_mask" in taken_by(module) and "input_ids" in arguments:

@@ -20,6 +20,7 @@ from introspect.hooks import (
     capture,
     capture_generation,
     capture_gradients,
+    has_own_attention,
     unwrapped,
     verify,
     with_gradients,
@@ -456,6 +457,16 @@ class Model:
         """Return whether the model has a head that outputs a number for each vocabulary entry."""
         find: Any = getattr(self.module, "get_output_embeddings", None)
         return find is not None and find() is not None
+
+    @property
+    def lm_head_advice(self) -> str:
+        """Return what to do where a language-modeling head is missing, for the end of an error."""
+        if has_own_attention(self.module):
+            return (
+                "It is no model of transformers, so no LM head of it is known: load a model of "
+                "transformers with ix.load(name, lm_head=True)"
+            )
+        return "Load it with its LM head (lm_head=True)"
 
     def _checked_kind(
         self, kind: Kind | None, target: str | None, *, generates: bool = False

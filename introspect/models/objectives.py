@@ -48,8 +48,9 @@ class TokenLogit:
         if logits is None or logits.ndim != 3:
             raise ModelError(
                 "Expected logits of a language-model head, (batch, length, vocabulary), but the "
-                "model returns none. Load it with its LM head, ix.load(…, lm_head=True), or state "
-                "a surrogate, such as ix.similarity_to."
+                "model returns none. Load it with its LM head, ix.load(…, lm_head=True), or let a "
+                "module of your own return {'logits': …}; or state a surrogate, such as "
+                "ix.similarity_to."
             )
         _, length, vocabulary = logits.shape
         if isinstance(self.position, str):
@@ -159,7 +160,8 @@ def _representation(output: Any) -> torch.Tensor:
     if states is None:
         raise ModelError(
             "Expected the states of the last layer, but the model returns none. Where it has a "
-            "language-model head, take ix.logit_of."
+            "language-model head, take ix.logit_of; let a module of your own return "
+            "{'last_hidden_state': …}."
         )
     mean: torch.Tensor = states[0].mean(0)
     return mean

@@ -22,7 +22,7 @@ from introspect.errors import (
     SelectionError,
 )
 from introspect.functional import chance
-from introspect.hooks import placed, ran, without_dropout
+from introspect.hooks import has_own_attention, placed, ran, without_dropout
 from introspect.models import Model, padded, run_inputs
 from introspect.studies.causal.metrics import (
     Floats,
@@ -333,7 +333,7 @@ class AnswerReader:
             raise ModelError(
                 f"Expected logits of a language-model head for the metric "
                 f"{self._answers.metric.name!r}, but {self._answers.model.name} returns none. "
-                "Load it with its LM head (lm_head=True), or choose metric='surrogate'."
+                f"{self._answers.model.lm_head_advice}, or choose metric='surrogate'."
             )
         for row, (case, question) in enumerate(zip(batch.cases, batch.questions, strict=True)):
             found = log_probabilities(logits[row], question.reads)
@@ -383,9 +383,15 @@ def _mean_states(output: Any, mask: torch.Tensor, model: Model) -> torch.Tensor:
     """Average the last layer over tokens, ``(batch, hidden_size)``, in double precision."""
     states = output.get("last_hidden_state") if hasattr(output, "get") else None
     if states is None:
+        remedy = (
+            "Let its forward return a dictionary with them as 'last_hidden_state', (batch, length, "
+            "size)"
+            if has_own_attention(model.module)
+            else "Load it without its LM head (lm_head=False), or choose a metric that reads its "
+            "answer"
+        )
         raise ModelError(
-            f"Expected the states of the last layer, but {model.name} returns none. Load it "
-            "without its LM head (lm_head=False), or choose a metric that reads its answer."
+            f"Expected the states of the last layer, but {model.name} returns none. {remedy}."
         )
     weights = mask.to(states.device).double()[..., None]
     total: torch.Tensor = (states.double() * weights).sum(1) / weights.sum(1)

@@ -246,7 +246,7 @@ def _asked(prompt: Prompt, case: CorefCase | None, at: TokenLike | Span | None) 
         remedy = (
             "Give what it writes, as `target`"
             if prompt.model.has_unembedding
-            else "Load it with its LM head (lm_head=True)"
+            else prompt.model.lm_head_advice
         )
         raise SelectionError(
             f"Expected a model that predicts a word, for at={at!r}, but {prompt.model.name} "

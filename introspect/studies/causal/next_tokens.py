@@ -93,7 +93,7 @@ class NextTokens:
             if logits is None:
                 raise ModelError(
                     f"Expected logits of a language-model head, but {self.model.name} returns "
-                    "none. Load it with its LM head: ix.load(name, lm_head=True)."
+                    f"none. {self.model.lm_head_advice}."
                 )
             for row, (one, places) in enumerate(
                 zip(self.encoded[part], self.positions[part], strict=True)
@@ -141,7 +141,8 @@ def prepare_next_tokens(
     if not model.is_decoder:
         raise ModelError(
             f"Expected a decoder with its language-model head, which foretells what follows, got "
-            f"{type(model.module).__name__} of {model.name}. Load a decoder with lm_head=True."
+            f"{type(model.module).__name__} of {model.name}. Load a decoder of transformers with "
+            "lm_head=True."
         )
     with model.tokenizing():
         limit = length_limit(model.module, model.tokenizer)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from introspect.errors import CaptureError, MentionError, ModelError, TextError
-from introspect.hooks import ran, run_arguments, without_dropout
+from introspect.hooks import has_own_attention, ran, run_arguments, without_dropout
 from introspect.models import Model
 from introspect.records import TokenLike, TokenSequence, as_token, mention_pieces
 from introspect.studies.causal.metrics import default_metric
@@ -85,6 +85,12 @@ class Prompt:
 
     def output(self) -> Any:
         """Return the model's output with hidden states, under the changes in force."""
+        if has_own_attention(self.module):
+            raise ModelError(
+                f"Expected a model of transformers, which gives its states, got {self.model.name}, "
+                "which is none. Capture it before and within the intervention, and compare the "
+                "two records: ix.compare_view(one, other)."
+            )
         arguments = run_arguments(self.module, self.inputs)
         with torch.no_grad(), without_dropout(self.module):
             return ran(self.module, {**arguments, "output_hidden_states": True})

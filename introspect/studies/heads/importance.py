@@ -184,8 +184,8 @@ def _loss_of(
     if not model.has_unembedding:
         raise ModelError(
             f"Expected a language-model head in {model.name}, to have a loss, but it has none. "
-            "Load it with one (lm_head=True), or give `loss`, a function of its output, and say "
-            "with the result what it measures."
+            f"{model.lm_head_advice}, or give `loss`, a function of its output, and say with the "
+            "result what it measures."
         )
     if model.is_encoder_decoder or _is_causal(model, inputs):
         return "cross-entropy of the next token", _next_tokens

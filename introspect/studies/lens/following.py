@@ -26,8 +26,8 @@ def readings_after(model: Model, record: AttentionRecord, *, text: str) -> pd.Da
     """
     if not model.has_unembedding:
         raise ModelError(
-            f"Expected a model with an LM head, got {model.name}: it predicts no words. Load it "
-            "with lm_head=True, or choose one that writes."
+            f"Expected a model with an LM head, got {model.name}: it predicts no words. "
+            f"{model.lm_head_advice}, or choose one that writes."
         )
     own = record.queries
     # A text that was cut ends with its last token, not where it was given to end.

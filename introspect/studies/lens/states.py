@@ -112,7 +112,7 @@ def run_noted(
     if not model.has_unembedding:
         raise ModelError(
             f"Expected a language-model head in {model.name}, whose unembedding turns states into "
-            "words, but it has none. Load it with one (lm_head=True), or choose another model."
+            f"words, but it has none. {model.lm_head_advice}, or choose another model."
         )
     plan = model.run_plan(text, target=target, whole=True)
     module, inputs, tokens = plan.module, plan.inputs, plan.tokens
