@@ -242,7 +242,9 @@ def random_followed(random, table, groups):
         change, low, high, p = (float(v[0]) for v in _tested(values, groups))
         first, second = (float(effect) for effect in found["effect"].head(2))
         alone, helps = first + second, np.array([min(first, second) + change > 0])
-        (relation,) = relations_of_pairs(np.array([change]), np.array([p < LEVEL]), helps)
+        support = np.array([(found["verdict"].head(2) == "supports").all()])
+        is_shown = np.array([p < LEVEL])
+        (relation,) = relations_of_pairs(np.array([change]), is_shown, helps, support)
         numbers = (alone + change, alone, change, low, high, p, first + change, second + change)
         pairs = [(*heads[0], *heads[1], *numbers, relation)]
     return Followed(

@@ -55,7 +55,8 @@ class Followed:
             (``without_other``, ``other_without``); and the relation: ``stand in for each other``
             (the interaction is above 0, and each supports the answer without the other), ``do more
             than in sum`` (it is above 0, as of a head and one that undoes what it does), ``work
-            together`` (it is below 0), or ``no evidence``.
+            together`` (it is below 0, and each supports the answer), ``do less than in sum`` (it
+            is below 0, and one of them does not), or ``no evidence``.
         direct: the effect with all other heads held at their own output, beside the total.
     """
 
@@ -105,23 +106,29 @@ def _further(moved: dict[Head, Head], known: Sequence[Head]) -> list[tuple[Head,
 
 
 def relations_of_pairs(
-    interactions: Floats, is_shown: npt.NDArray[np.bool_], helps: npt.NDArray[np.bool_]
+    interactions: Floats,
+    is_shown: npt.NDArray[np.bool_],
+    helps: npt.NDArray[np.bool_],
+    support: npt.NDArray[np.bool_],
 ) -> list[str]:
     """Return how two heads go together, for each pair.
 
     A head and one that undoes what it does also lose more together than in sum: without the first
     the other has nothing to undo. So two heads stand in for each other only if each supports the
-    answer where the other is ablated.
+    answer where the other is ablated. Nor does a head work together with one that does nothing
+    for the answer: both must support it.
 
     Args:
         interactions: the mean effect of both, less the sum of each alone.
         is_shown: whether the interaction is shown to be other than 0.
         helps: whether each of the two supports the answer without the other.
+        support: whether each of the two supports the answer with the other there.
     """
     above = ["stand in for each other" if each else "do more than in sum" for each in helps]
+    below = ["work together" if each else "do less than in sum" for each in support]
     return [
-        (relation if change > 0 else "work together") if shown else "no evidence"
-        for relation, change, shown in zip(above, interactions, is_shown, strict=True)
+        (more if change > 0 else less) if shown else "no evidence"
+        for more, less, change, shown in zip(above, below, interactions, is_shown, strict=True)
     ]
 
 
@@ -202,9 +209,13 @@ class _Asked:
         first = both - np.stack([self._alone[b] for _, b in two], axis=1)
         second = both - np.stack([self._alone[a] for a, _ in two], axis=1)
         helps = np.logical_and(*np.split(self._helps(np.concatenate([first, second], 1)), 2))
+        table = self._effects.heads
+        supporting = table[table["verdict"] == "supports"]
+        known = {Head(int(row.layer), int(row.head)) for row in supporting.itertuples()}
+        support = np.array([known.issuperset(each) for each in two])
         columns = [
             both.mean(0), alone.mean(0), interaction.mean(0), low, high, p, first.mean(0),
-            second.mean(0), relations_of_pairs(interaction.mean(0), is_shown, helps),
+            second.mean(0), relations_of_pairs(interaction.mean(0), is_shown, helps, support),
         ]  # fmt: skip
         rows = [(*a, *b, *numbers) for (a, b), *numbers in zip(two, *columns, strict=True)]
         return pd.DataFrame(rows, columns=list(PAIR_COLUMNS))

@@ -36,12 +36,14 @@ _RULE_OF_ATTENDING = (
 _RULE_OF_PAIRS = (
     f"adjusted p of the difference below {LEVEL}, and at least {percent(SMALLEST, 0)} of the mean "
     "size of the margins; they stand in for each other if each supports the answer, by the same "
-    "rule, where the other is ablated"
+    "rule, where the other is ablated, and work together only if each supports it where the other "
+    "is there"
 )
 _KINDS_OF_PAIRS = {
     "stand in for each other": "redundant",
     "do more than in sum": "overlap",
     "work together": "joint",
+    "do less than in sum": "joint",
 }
 # No reader needs more: the distractor gets nothing.
 _TIMES = 1_000
@@ -314,9 +316,9 @@ def pair_claims(study: Found) -> list[Claim]:
             kind=_KINDS_OF_PAIRS[row.relation],
             subject=f"{a} and {b}",
             sentence=(
-                f"{a} and {b} {row.relation}: without both the preference falls by "
-                f"{quantity(row.effect)} {unit}, by {quantity(row.alone)} in the sum of each "
-                f"alone; the difference is {change}."
+                f"{a} and {b} {row.relation}: without both the preference "
+                f"{_both_and_alone(row.effect, row.alone, unit)} in the sum of each alone; the "
+                f"difference is {change}."
             ),
             estimate=float(row.interaction),
             low=float(row.interaction_low),
@@ -329,6 +331,20 @@ def pair_claims(study: Found) -> list[Claim]:
         )
         claims += [claim, claim.beside("both", row.effect), claim.beside("alone", row.alone)]
     return claims
+
+
+def _both_and_alone(both: float, alone: float, unit: str) -> str:
+    """Return how the preference changes without two heads, and by how much by each alone.
+
+    Example:
+        >>> _both_and_alone(2.0, 3.0, "nats")
+        'falls by 2.00 nats, by 3.00'
+        >>> _both_and_alone(-1.0, 3.0, "nats")
+        'rises by 1.00 nats, and falls by 3.00'
+    """
+    first, second = ("rises" if change < 0 else "falls" for change in (both, alone))
+    again = "by" if first == second else f"and {second} by"
+    return f"{first} by {quantity(abs(both))} {unit}, {again} {quantity(abs(alone))}"
 
 
 def correlation_claims(study: Found) -> list[Claim]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from introspect.models.circuits import repeated
 from introspect.records import Head
 from introspect.studies.causal import (
     causal_study,
+    follow,
     measure_effects,
     prepare_answers,
     prepare_next_tokens,
@@ -148,6 +151,12 @@ def test_on_pronoun_the_head_that_attends_matters(language):
     assert study.smallest.incompleteness == pytest.approx(0, abs=0.01)
     # One hands on what the other brings: the effect of both is that of the first.
     assert study.followed.pairs["relation"].tolist() == ["work together"]
+    # Were one of them not shown to support the answer, it would not be said to work for it.
+    table = study.effects.heads.copy()
+    is_first = (table["layer"] == 0) & (table["head"] == 0)
+    table.loc[is_first, "verdict"] = "no evidence"
+    followed = follow(replace(study.effects, heads=table), [Head(0, 0)])
+    assert followed.pairs["relation"].tolist() == ["do less than in sum"]
     direct = study.followed.direct.set_index(["layer", "head"])["direct"]
     assert direct[0, 0] < 0.2 * heads.loc[(0, 0), "effect"]
 

@@ -23,7 +23,12 @@ from introspect.studies.causal import (
     smallest_set,
 )
 from introspect.studies.causal.effects import ABLATING, ablations_for
-from introspect.studies.causal.followed import FOLLOWING, _Changes, verdicts_by_method
+from introspect.studies.causal.followed import (
+    FOLLOWING,
+    _Changes,
+    relations_of_pairs,
+    verdicts_by_method,
+)
 from introspect.studies.causal.mediation import PATCHING
 from introspect.studies.causal.smallest import _Search
 from introspect.text import CorefCase, quantity
@@ -128,6 +133,19 @@ def test_heads_are_followed_by_other_methods_and_in_pairs(model, many):
     assert methods[1, "mean"] == pytest.approx(by_mean)
     # There is one layer: nothing comes between a head and the answer.
     np.testing.assert_allclose(found.direct["direct"], found.direct["total"], atol=1e-4)
+
+
+def test_how_two_heads_go_together():
+    changes, yes, no = np.array([1.0, -1.0]), np.array([True, True]), np.array([False, False])
+    assert relations_of_pairs(changes, yes, yes, yes) == [
+        "stand in for each other",
+        "work together",
+    ]
+    assert relations_of_pairs(changes, yes, no, no) == [
+        "do more than in sum",
+        "do less than in sum",
+    ]
+    assert relations_of_pairs(changes, no, yes, yes) == ["no evidence"] * 2
 
 
 def test_of_later_heads_the_one_that_changes_most_is_returned():
