@@ -20,7 +20,8 @@ from introspect.text import Span, shortened
 def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> TokenSequence:
     """Append the tokens that a model generated after ``tokens``, which continue the last text.
 
-    If a character consists of several tokens, each of them stands for that character.
+    If a character consists of several tokens, each of them stands for that character. The new ones
+    are marked as generated.
 
     Args:
         tokenizer: the tokenizer that made the tokens.
@@ -33,7 +34,7 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
     numbers = [*tokens.sequence_ids, *(None if flag else number for flag in special)]
     if not tokens.texts:
         new = without_characters(tokenizer, new_ids, special, numbers[len(tokens) :])
-        return _joined(tokens, new)
+        return _joined(tokens, new).generated_from(len(tokens))
     read = [i for i in tokens.token_ids if i not in special_ids]
     written = [
         _written(tokenizer, read, [i for i in new_ids[:count] if i not in special_ids])
@@ -44,7 +45,7 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
         (0, 0) if is_special else _within(before + written[-1], span, len(before))
         for span, is_special in zip(_spans(written), special, strict=True)
     ]
-    return assembled(
+    whole = assembled(
         tokenizer,
         [*tokens.token_ids, *new_ids],
         [*tokens.special_tokens_mask, *special],
@@ -52,6 +53,7 @@ def continued(tokenizer: Any, tokens: TokenSequence, new_ids: Sequence[int]) -> 
         numbers,
         [*tokens.texts[:-1], before + written[-1]],
     )
+    return whole.generated_from(len(tokens))
 
 
 def _joined(first: TokenSequence, second: TokenSequence) -> TokenSequence:

@@ -365,6 +365,7 @@ def encode_target(
         word_ids=(None, *tokens.word_ids),
         special_tokens_mask=(True, *tokens.special_tokens_mask),
         unknown_mask=(False, *tokens.unknown_mask),
+        generated_mask=(False, *tokens.generated_mask),
         sequence_ids=(None, *tokens.sequence_ids),
     )
     return replace(encoded, inputs={"input_ids": torch.tensor([shifted.token_ids])}, tokens=shifted)

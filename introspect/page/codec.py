@@ -246,6 +246,10 @@ def sequence_json(sequence: TokenSequence) -> dict[str, Any]:
         "sequences": list(sequence.sequence_ids),
         "special": [int(flag) for flag in sequence.special_tokens_mask],
         "unknown": [int(flag) for flag in sequence.unknown_mask],
+        # Of most texts nothing is.
+        "generated": [int(flag) for flag in sequence.generated_mask]
+        if any(sequence.generated_mask)
+        else [],
     }
 
 

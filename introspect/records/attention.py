@@ -340,6 +340,9 @@ class AttentionRecord:
                 "The last token was generated and not read again: it attends to nothing, and is "
                 "left out."
             )
+        if patterns.generated:
+            queries = queries.generated_from(patterns.prompt)
+            keys = keys if kind == "cross" else keys.generated_from(patterns.prompt)
         stored = _stored(patterns.attentions)
         if not are_shares(stored):
             notices += notices_of_weights(stored, patterns.layers)

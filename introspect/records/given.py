@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from numbers import Number
 from typing import Any
@@ -37,11 +37,13 @@ class Patterns:
         attentions: ``(num_layers, num_heads, query_len, key_len)``.
         layers: the model's own number of each layer.
         generated: whether it was put together from the steps of ``generate``.
+        prompt: how many tokens the first of these steps read.
     """
 
     attentions: torch.Tensor
     layers: tuple[int, ...]
     generated: bool = False
+    prompt: int = 0
 
 
 def read_patterns(given: Any, kind: str) -> Patterns:
@@ -73,7 +75,7 @@ def read_patterns(given: Any, kind: str) -> Patterns:
     numbers = getattr(given, "layers", None)
     if not isinstance(numbers, Mapping):
         return patterns
-    return Patterns(patterns.attentions, tuple(numbers[kind]), patterns.generated)
+    return replace(patterns, layers=tuple(numbers[kind]))
 
 
 def _by_kind(given: Any) -> Mapping[str, Any] | None:
@@ -180,7 +182,8 @@ def _of_steps(steps: Sequence[Sequence[Any]], kind: str) -> Patterns:
         )
         for number in numbers
     }
-    return Patterns(_stacked(layers), numbers, generated=True)
+    prompt = _squeezed(steps[0][numbers[0]], f"layer {numbers[0]}").shape[1]
+    return Patterns(_stacked(layers), numbers, generated=True, prompt=prompt)
 
 
 def _present(layers: Sequence[Any]) -> tuple[int, ...]:

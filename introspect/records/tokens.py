@@ -31,6 +31,7 @@ class TokenSequence:
         word_ids: index into ``words``.
         special_tokens_mask: true for tokens that stand for no part of a text.
         unknown_mask: true where the vocabulary has no entry for what the text says.
+        generated_mask: true for tokens that the model wrote itself, after those of its prompt.
         sequence_ids: 0 for the first text, 1 for the second of a pair.
         words: the words of the text or texts, in order.
         texts: the text, or the pair.
@@ -42,6 +43,7 @@ class TokenSequence:
     word_ids: tuple[int | None, ...] = ()
     special_tokens_mask: tuple[bool, ...] = ()
     unknown_mask: tuple[bool, ...] = ()
+    generated_mask: tuple[bool, ...] = ()
     sequence_ids: tuple[int | None, ...] = ()
     words: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class TokenSequence:
             "word_ids": tuple(range(n)),
             "special_tokens_mask": (False,) * n,
             "unknown_mask": (False,) * n,
+            "generated_mask": (False,) * n,
             "sequence_ids": (0,) * n,
         }
         # A bare list of tokens, as BertViz takes, is a sequence whose words are its tokens.
@@ -92,6 +95,10 @@ class TokenSequence:
             },
         )
 
+    def generated_from(self, first: int) -> TokenSequence:
+        """Return the same tokens, marked as generated from an index on."""
+        return replace(self, generated_mask=tuple(i >= first for i in range(len(self))))
+
     def pieces(self) -> list[list[int]]:
         """Return token indices grouped by word, in text order; special tokens are single."""
         groups: list[list[int]] = []
@@ -119,6 +126,7 @@ class TokenSequence:
             word_ids=tuple(self.word_ids[first] for first in firsts),
             special_tokens_mask=tuple(self.special_tokens_mask[first] for first in firsts),
             unknown_mask=tuple(any(self.unknown_mask[i] for i in g) for g in groups),
+            generated_mask=tuple(any(self.generated_mask[i] for i in g) for g in groups),
             sequence_ids=tuple(self.sequence_ids[first] for first in firsts),
             words=self.words,
             texts=self.texts,

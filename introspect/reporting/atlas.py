@@ -511,6 +511,7 @@ def _cut(tokens: TokenSequence, places: Sequence[int]) -> TokenSequence:
         word_ids=tuple(None if word is None else numbers[word] for word in chosen.word_ids),
         special_tokens_mask=chosen.special_tokens_mask,
         unknown_mask=chosen.unknown_mask,
+        generated_mask=chosen.generated_mask,
         sequence_ids=chosen.sequence_ids,
         words=tuple(tokens.words[word] for word in used),
         texts=tokens.texts,

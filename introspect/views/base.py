@@ -17,7 +17,7 @@ from introspect.calls import checked_call
 from introspect.errors import SelectionError
 from introspect.io import check_view_file, save_file
 from introspect.page import FRAME_HEIGHT, Choice, Document, Section, framed, kept_of
-from introspect.records import METHODS, AttentionRecord, Head
+from introspect.records import METHODS, AttentionRecord, Head, TokenSequence
 from introspect.text import shortened, visible_text, whole
 from introspect.views.given import instrument
 from introspect.views.shown import is_in_notebook, rendered, show_in_browser, show_in_notebook
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADING = 160
 _LONGEST_NOTED = 80
+_UNDERLINED = "underlined: generated"
 # Of a frame in a notebook, in pixels.
 _LEAST_HEIGHT = 100
 _MOST_HEIGHT = 10_000
@@ -254,7 +255,9 @@ class View(Drawing):
         name = self.choice.weights
         method = METHODS.get(name)
         weights = method.label if method else f"{name} weights"
-        return " · ".join(filter(None, (super().small_print, self.noted_head, weights)))
+        sides = (self.record.queries, self.record.keys)
+        line = _UNDERLINED if any(any(side.generated_mask) for side in sides) else None
+        return " · ".join(filter(None, (super().small_print, self.noted_head, weights, line)))
 
     @property
     def noted_head(self) -> str | None:
@@ -322,6 +325,12 @@ def _left_out(record: AttentionRecord) -> list[str]:
 def plotly_text(label: str) -> str:
     """Escape a label for Plotly, which interprets some HTML in labels; tokens are plain text."""
     return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def underlined(labels: Sequence[str], sequence: TokenSequence) -> list[str]:
+    """Return labels of Plotly, one for each token, those that the model wrote underlined."""
+    flags = zip(labels, sequence.generated_mask, strict=True)
+    return [f"<u>{label}</u>" if flag else label for label, flag in flags]
 
 
 def layers_of(table: pd.DataFrame) -> tuple[list[int], int]:

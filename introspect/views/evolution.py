@@ -23,7 +23,7 @@ from introspect.views.heatmap import (
     chosen_head,
     head_words,
     pattern_of,
-    tick_labels,
+    token_labels,
 )
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar
@@ -110,8 +110,8 @@ class EvolutionView(View):
             height=max(rows * _CELL, 160) + _LABEL_ROOM + 200,
             margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 120},
             font={"color": INK},
-            xaxis=axis_of(tick_labels(self.record.keys.tokens), title="key", is_key=True),
-            yaxis=axis_of(tick_labels(self.record.queries.tokens), title="query", is_key=False),
+            xaxis=axis_of(token_labels(self.record.keys), title="key", is_key=True),
+            yaxis=axis_of(token_labels(self.record.queries), title="query", is_key=False),
             sliders=[
                 {
                     "active": self.place,

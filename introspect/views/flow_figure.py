@@ -11,7 +11,7 @@ import pandas as pd
 from introspect.records import AttentionRecord
 from introspect.text import shortened, visible, whole
 from introspect.views.base import plotly_text
-from introspect.views.heatmap import tick_labels
+from introspect.views.heatmap import token_labels
 from introspect.views.palette import ACCENT, EDGE, INK, MUTED
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _rows(
     record: AttentionRecord, touched: Collection[int]
 ) -> tuple[dict[int, int], dict[int, str]]:
     """Return the row of each token, and the name of each row; of a long text some share one."""
-    labels = tick_labels(record.keys.tokens)
+    labels = token_labels(record.keys)
     if len(labels) <= MOST_ROWS:
         return {token: token for token in range(len(labels))}, dict(enumerate(labels))
     rows: dict[int, int] = {}

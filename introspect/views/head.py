@@ -14,7 +14,7 @@ from introspect.functional import renormalized
 from introspect.page import Choice, Section
 from introspect.records import AttentionRecord, Head, HeadLike, TokenLike, as_token
 from introspect.text import decimal, quantity, shortened, visible
-from introspect.views.base import LONGEST_TOKEN, View, plotly_text
+from introspect.views.base import LONGEST_TOKEN, View, plotly_text, underlined
 from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
@@ -283,7 +283,8 @@ class HeadView(View):
     def _labels(self, side: str) -> list[str]:
         record = self.shown
         sequence = record.queries if side == "query" else record.keys
-        labels = [plotly_text(shortened(visible(t), LONGEST_TOKEN)) for t in sequence.tokens]
+        short = [plotly_text(shortened(visible(t), LONGEST_TOKEN)) for t in sequence.tokens]
+        labels = underlined(short, sequence)
         sources = [token["index"] for token in self.tokens if token["side"] != side]
         if not sources or not (self.heads or is_whole(self.weights)):
             return labels

@@ -11,9 +11,9 @@ import torch
 from introspect.calls import checked_call, checked_result
 from introspect.errors import SelectionError
 from introspect.page import Choice, Section
-from introspect.records import METHODS, AttentionRecord, Head, HeadLike
+from introspect.records import METHODS, AttentionRecord, Head, HeadLike, TokenSequence
 from introspect.text import shortened, visible
-from introspect.views.base import View, plotly_text
+from introspect.views.base import View, plotly_text, underlined
 from introspect.views.given import (
     BERTVIZ_NAMES,
     BERTVIZ_ONLY,
@@ -114,8 +114,8 @@ class HeatmapView(View):
                 height=_side(rows) + _LABEL_ROOM + 80,
                 margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 20},
                 font={"color": INK},
-                xaxis=axis_of(tick_labels(self.record.keys.tokens), title="key", is_key=True),
-                yaxis=axis_of(tick_labels(self.record.queries.tokens), title="query", is_key=False),
+                xaxis=axis_of(token_labels(self.record.keys), title="key", is_key=True),
+                yaxis=axis_of(token_labels(self.record.queries), title="query", is_key=False),
             ),
         )
 
@@ -251,6 +251,11 @@ def head_words(record: AttentionRecord, layer: int, head: HeadChoice) -> str:
 def tick_labels(tokens: Sequence[str]) -> list[str]:
     """Return tokens as axis labels: made visible, shortened and escaped for Plotly."""
     return [plotly_text(shortened(visible(token), _LONGEST_LABEL)) for token in tokens]
+
+
+def token_labels(sequence: TokenSequence) -> list[str]:
+    """Return the tokens of a sequence as axis labels, those that the model wrote underlined."""
+    return underlined(tick_labels(sequence.tokens), sequence)
 
 
 def axis_of(labels: Sequence[str], *, title: str, is_key: bool) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from introspect.views.given import (
     scale_of,
     shown_record,
 )
-from introspect.views.heatmap import HeadChoice, axis_of, checked_head, tick_labels
+from introspect.views.heatmap import HeadChoice, axis_of, checked_head, token_labels
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar, writing_of
 
@@ -125,9 +125,7 @@ class LayerView(View):
                 **axis_of([str(layer) for layer in self.record.layers], title="layer", is_key=True),
                 "tickangle": 0,
             },
-            yaxis=axis_of(
-                tick_labels(_other(self.record, self.side).tokens), title="", is_key=False
-            ),
+            yaxis=axis_of(token_labels(_other(self.record, self.side)), title="", is_key=False),
         )
         return figure
 

@@ -14,7 +14,7 @@ from introspect.records import AttentionRecord, HeadLike, why_not_square
 from introspect.text import counted, visible
 from introspect.views.base import View
 from introspect.views.given import head_number, layer_row, named_head, shown_record
-from introspect.views.heatmap import axis_of, head_words, tick_labels
+from introspect.views.heatmap import axis_of, head_words, token_labels
 from introspect.views.lens import lens_view
 from introspect.views.palette import INK, SEQUENTIAL, themed
 from introspect.views.plotly_numbers import cell_hover, weight_bar
@@ -82,9 +82,9 @@ class PlaybackView(View):
             height=max(rows * _CELL, 120) + _LABEL_ROOM + 80,
             margin={"l": _LABEL_ROOM, "r": 110, "t": _LABEL_ROOM + 60, "b": 20},
             font={"color": INK},
-            xaxis=axis_of(tick_labels(self.record.keys.tokens), title="key", is_key=True),
+            xaxis=axis_of(token_labels(self.record.keys), title="key", is_key=True),
             yaxis=axis_of(
-                tick_labels(self.record.queries.tokens[self.begin :]), title="query", is_key=False
+                token_labels(self.record.queries)[self.begin :], title="query", is_key=False
             ),
         )
         return figure

@@ -83,6 +83,9 @@ def test_an_encoder_decoder_writes_too(name, kind):
     expected = torch.cat(own[f"{kind}_attentions"])
     torch.testing.assert_close(record.attentions, expected, atol=SAME, rtol=0)
     assert len(written) == NEW
+    # All but the token that it begins with.
+    assert written.generated_mask == (False,) + (True,) * (NEW - 1)
+    assert not any(source.generated_mask)
     assert len(record.queries) == (len(source) if kind == "encoder" else NEW)
 
 
@@ -125,6 +128,8 @@ def test_the_tokens_go_on_from_the_prompt():
     assert record.queries.tokens[:length] == prompt.tokens[:-1]
     assert len(record.queries) == length + NEW - 1
     assert record.queries == record.keys
+    assert record.queries.generated_mask == (False,) * length + (True,) * (NEW - 1)
+    assert not any(prompt.generated_mask)
     assert record.queries.texts[0].startswith(PROMPT)
     for (start, end), is_special in zip(
         record.queries.offsets, record.queries.special_tokens_mask, strict=True

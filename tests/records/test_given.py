@@ -229,6 +229,7 @@ def test_the_steps_of_generate_become_one_causal_pattern(writer, options):
         record = made(given, tokens[:-1])
         torch.testing.assert_close(record.attentions, torch.cat(whole), atol=1e-6, rtol=1e-5)
         assert record.notices == ()
+        assert record.queries.generated_mask == (False,) * 3 + (True,) * 3
     record = made(output, tokens)
     assert record.tokens == tuple(tokens[:-1])
     assert "last token was generated" in record.notices[0]
@@ -259,6 +260,9 @@ def test_the_steps_of_an_encoder_decoder_are_stitched_too(translator):
     torch.testing.assert_close(decoder.attentions, torch.cat(whole.decoder_attentions))
     torch.testing.assert_close(cross.attentions, torch.cat(whole.cross_attentions))
     torch.testing.assert_close(encoder.attentions, torch.cat(whole.encoder_attentions))
+    assert decoder.keys.generated_mask == (False,) + (True,) * (len(queries) - 1)
+    assert cross.queries.generated_mask == decoder.keys.generated_mask
+    assert not any(cross.keys.generated_mask + encoder.keys.generated_mask)
     longer = made(output, SOURCE, query_tokens=[*queries, "last"], kind="cross")
     assert longer.queries.tokens == tuple(queries)
     assert longer.tokens == tuple(SOURCE)

@@ -37,6 +37,7 @@ def test_bare_tokens_are_their_own_words():
         {"offsets": ((0, 1),)},
         {"special_tokens_mask": (True,) * 4},
         {"unknown_mask": (True,)},
+        {"generated_mask": (True,)},
         {"sequence_ids": (0, 0)},
         {"word_ids": (0, 1), "words": ("a", "b")},
     ],
@@ -70,6 +71,7 @@ def test_word_level_keeps_what_belongs_to_the_words():
         word_ids=(None, 0, 0, 1),
         special_tokens_mask=(True, False, False, False),
         unknown_mask=(False, False, True, False),
+        generated_mask=(False, False, True, True),
         sequence_ids=(None, 0, 0, 0),
         words=("anx", "it"),
         texts=("anx it",),
@@ -78,6 +80,7 @@ def test_word_level_keeps_what_belongs_to_the_words():
     assert made.token_ids == (9, -1, 7)
     assert made.special_tokens_mask == (True, False, False)
     assert made.unknown_mask == (False, True, False)
+    assert made.generated_mask == (False, True, True)
     assert made.word_ids == (None, 0, 1)
     assert made.texts == ("anx it",)
 

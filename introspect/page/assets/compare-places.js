@@ -39,7 +39,7 @@ export class Places {
     const sideOf = (place) => (panel < 2 ? panel : this.index(place, 1) === null ? 0 : 1);
     const of = (name) => (place) => {
       const index = this.index(place, sideOf(place));
-      return index === null ? 0 : this.sequences[sideOf(place)][name][index];
+      return index === null ? 0 : (this.sequences[sideOf(place)][name]?.[index] ?? 0);
     };
     return {
       // Of the difference the label is B's; the whole is said when it is pointed at.
@@ -48,6 +48,7 @@ export class Places {
       notes: all.map((place) => this.note(place, panel, names)),
       special: all.map(of("special")),
       unknown: all.map(of("unknown")),
+      generated: all.map(of("generated")),
     };
   }
 

@@ -3,6 +3,7 @@ import { announce, element, escaped } from "./dom.js";
 import { fileName, smallPrint } from "./export-words.js";
 import { drawWaiting } from "./plot.js";
 import { colorOf } from "./theme.js";
+import { isGenerated, UNDERLINED } from "./tokens.js";
 
 /** Pixels of a PNG for each of the screen. */
 export const SCALE = 3;
@@ -77,7 +78,9 @@ async function figureFile(section, name, format, figure, { head, weights }) {
   const page = summaryOfPage();
   // Of many texts there is none to say, but a title.
   const subject = text || (page?.title ?? "");
-  const noted = withSmallPrint(figure, [subject, record?.model ?? page?.model, head, weights]);
+  const line = record && isGenerated(record) ? UNDERLINED : "";
+  const of = [subject, record?.model ?? page?.model, head, weights, line];
+  const noted = withSmallPrint(figure, of);
   const { width, height } = noted.layout;
   const scale = format === "png" ? SCALE : 1;
   return { address: await window.Plotly.toImage(noted, { format, width, height, scale }), file };

@@ -63,6 +63,7 @@ export class FlowLabels {
     const button = tokenButton(sequence.labels[token], "query", token, {
       isSpecial: sequence.special[token],
       isUnknown: sequence.unknown[token],
+      isGenerated: sequence.generated?.[token],
     });
     const name = button.getAttribute("aria-label");
     button.addEventListener("click", () => acts.choose(token));

@@ -3,6 +3,7 @@ import { escaped, figure } from "./dom.js";
 import { lineTraces } from "./head-lines.js";
 import { counted } from "./numbers.js";
 import { colorOf } from "./theme.js";
+import { figureLabel } from "./tokens.js";
 
 const BREADTH = 300;
 const MARGIN = 190;
@@ -106,7 +107,7 @@ function labels(state, side, places, breadth, isHorizontal) {
         sum + (isQuery ? state.together(index, source) : state.together(source, index)),
       0,
     );
-    const label = escaped(sequence.labels[index]);
+    const label = figureLabel(sequence, index);
     const number = sources.length > 0 && state.drawn.length > 0 ? ` <b>${figure(weight)}</b>` : "";
     const across = isQuery ? -8 : breadth + 8;
     const anchors = isHorizontal

@@ -13,6 +13,7 @@ import { beforeFrame, onWidth } from "./plot.js";
 import { factWords, rankedPairs } from "./ranked-pairs.js";
 import { RENORMALIZED, selectionOf } from "./selection.js";
 import { pictureButtons, sentencePicture } from "./sentence-picture.js";
+import { isGenerated, UNDERLINED } from "./tokens.js";
 import { isUnbounded, isWhole, loadMethods, weighingsOf, wholeWords } from "./weighings.js";
 import { sentenceWords } from "./words.js";
 
@@ -352,7 +353,8 @@ class Instrument {
   /** Model, head and weights, for a picture that is seen without its page. */
   smallPrint() {
     const head = this.nameOf(this.selection.row, this.selection.head);
-    const parts = [this.style.model, head, `weights: ${this.weightsLabel()}`];
+    const line = isGenerated(this.record) ? UNDERLINED : "";
+    const parts = [this.style.model, head, `weights: ${this.weightsLabel()}`, line];
     return smallPrint("", parts, Number.POSITIVE_INFINITY);
   }
 

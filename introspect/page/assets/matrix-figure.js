@@ -1,8 +1,9 @@
 // A matrix as a part of a whole Plotly figure, to be saved.
 import { lengthOf } from "./block.js";
-import { escaped, shortened } from "./dom.js";
+import { shortened } from "./dom.js";
 import { namesAxis } from "./figures.js";
 import { gridTrace } from "./matrix-grid.js";
+import { figureLabel } from "./tokens.js";
 
 const MOST_TICKS = 60;
 
@@ -32,7 +33,8 @@ function figureAxis(axis, [first, last], side, title) {
   const places = [];
   for (let place = first; place <= last; place += step) places.push(place);
   const ends = [first - 0.5, last + 0.5];
-  const names = places.map((place) => escaped(shortened(axis.labels[place] ?? "")));
+  const labels = axis.labels.map((label) => shortened(label ?? ""));
+  const names = places.map((place) => figureLabel({ ...axis, labels }, place));
   const isKey = side === "key";
   return namesAxis(places, names, {
     title,

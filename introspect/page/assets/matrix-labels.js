@@ -63,6 +63,7 @@ export class MatrixLabels {
     const button = tokenButton(label, side, index, {
       isSpecial: axis.special[position],
       isUnknown: axis.unknown[position],
+      isGenerated: axis.generated?.[position],
       note: axis.notes?.[position],
     });
     button.dataset.position = position;

@@ -129,6 +129,7 @@ function mergedAnew(sequence) {
     labels: firsts.map((index) => labelOf(sequence, index, "word")),
     special: firsts.map((index) => sequence.special[index]),
     unknown: groups.map((group) => Number(group.some((index) => sequence.unknown[index]))),
+    generated: groups.map((group) => Number(group.some((index) => sequence.generated?.[index]))),
     sequences: firsts.map((index) => sequence.sequences[index]),
   };
 }

@@ -76,6 +76,9 @@ function textPart(part, frame) {
         "font-family": style.fontFamily,
         "font-size": style.fontSize,
         "font-weight": style.fontWeight,
+        ...(part.closest("[data-generated]") && part.matches(".word-text")
+          ? { "text-decoration": "underline" }
+          : {}),
         ...fillOf(style.color),
       },
       text,

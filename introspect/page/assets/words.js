@@ -4,6 +4,7 @@ import { element, figure, runsLeft } from "./dom.js";
 import { decimal, whole } from "./numbers.js";
 import { beforeFrame, onWidth } from "./plot.js";
 import { groupsOf, labelOf } from "./shares.js";
+import { GENERATED, isGenerated } from "./tokens.js";
 import { linesOf, rowsOfNumbers } from "./word-lines.js";
 import { lineMoves } from "./words-walk.js";
 
@@ -42,6 +43,7 @@ export function sentenceWords(record, style, acts) {
   });
   const arcs = arcLayer();
   const crowded = element("p", { class: "note words-note", hidden: "" });
+  const written = element("p", { class: "note words-note" }, GENERATED);
   let lines = null;
   let sides = {};
   let shown = null;
@@ -56,7 +58,7 @@ export function sentenceWords(record, style, acts) {
     const blocks = isSelf
       ? [key.root]
       : [side("Attends", query.root), side("Attended to", key.root)];
-    root.replaceChildren(...blocks, crowded, arcs);
+    root.replaceChildren(...blocks, ...(isGenerated(record) ? [written] : []), crowded, arcs);
     lines = null;
     enterAt(query.words[0]);
   }
@@ -85,8 +87,9 @@ export function sentenceWords(record, style, acts) {
   }
 
   function nameOf(word, share, { verb }) {
-    const parts = [word.dataset.label, word.dataset.role, word.dataset.kind].filter(Boolean);
-    return `${parts.join(", ")}: ${verb} ${figure(share)}`;
+    const parts = [word.dataset.label, word.dataset.role, word.dataset.kind];
+    if (word.dataset.generated) parts.push("generated");
+    return `${parts.filter(Boolean).join(", ")}: ${verb} ${figure(share)}`;
   }
 
   /** Numbers below the words, and arcs between them, where the words now stand. */
@@ -272,6 +275,7 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
   const label = labelOf(sequence, first, granularity);
   const isSpecial = Boolean(sequence.special[first]);
   const isUnknown = group.some((index) => sequence.unknown[index]);
+  const isWritten = group.some((index) => sequence.generated?.[index]);
   const role = group.map((index) => roles?.[index]).find(Boolean);
   // Words of one language keep their order in the other's line; pieces of words stand apart.
   const made = element(isWord ? "span" : "bdi", {
@@ -285,6 +289,7 @@ function wordOf(sequence, group, number, { name, granularity, roles }) {
     "data-role": role,
     "data-kind": isSpecial ? "special token" : null,
     "data-unknown": isUnknown ? "true" : null,
+    "data-generated": isWritten ? "true" : null,
     "aria-pressed": "false",
   });
   made.append(

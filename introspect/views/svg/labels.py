@@ -40,12 +40,14 @@ class Run:
         text: the letters, unescaped.
         bold: whether they are bold.
         italic: whether they are italic.
+        underlined: whether there is a line under them.
         shift: how far they are lowered, in sizes of letters; shifted letters are smaller.
     """
 
     text: str
     bold: bool = False
     italic: bool = False
+    underlined: bool = False
     shift: float = 0.0
 
     @property
@@ -84,6 +86,8 @@ def _styled(style: Run, tag_text: str) -> Run:
         return replace(style, bold=opens)
     if name in _ITALIC_TAGS:
         return replace(style, italic=opens)
+    if name == "u":
+        return replace(style, underlined=opens)
     if name in _SHIFTS:
         return replace(style, shift=_SHIFTS[name] if opens else 0.0)
     return style
@@ -179,7 +183,8 @@ def _run_element(run: Run, size: float, *, lowered: float, alone: bool) -> str:
     """Build a run; one in a script from right to left keeps its place between its neighbors."""
     directions = {unicodedata.bidirectional(letter) for letter in run.text}
     is_isolated = not alone and bool(directions & {"R", "AL", "AN"})
-    if not (run.bold or run.italic or run.shift or lowered or is_isolated):
+    is_plain = not (run.bold or run.italic or run.underlined or run.shift)
+    if is_plain and not (lowered or is_isolated):
         return escaped(run.text)
     return tag(
         "tspan",
@@ -187,6 +192,7 @@ def _run_element(run: Run, size: float, *, lowered: float, alone: bool) -> str:
         dy=lowered * size or None,
         font_weight="bold" if run.bold else None,
         font_style="italic" if run.italic else None,
+        text_decoration="underline" if run.underlined else None,
         font_size=run.scale * size if run.shift else None,
         style="unicode-bidi:isolate" if is_isolated else None,
     )

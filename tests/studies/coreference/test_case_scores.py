@@ -285,6 +285,7 @@ def test_a_mention_that_was_cut_off_is_named():
             "word_ids",
             "special_tokens_mask",
             "unknown_mask",
+            "generated_mask",
             "sequence_ids",
         )
     }
