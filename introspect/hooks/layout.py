@@ -266,6 +266,11 @@ def few_tokens(module: nn.Module) -> dict[str, Any]:
     """
     if has_own_attention(module):
         return _few_ids(module)
+    if getattr(module, "main_input_name", "") in ("input_values", "input_features"):
+        raise CaptureError(
+            f"Expected a model of text or of pictures, to intervene in it, got "
+            f"{type(module).__name__}, which reads sound. Its attention can be captured only."
+        )
     is_of_pictures = getattr(module, "main_input_name", "input_ids") == "pixel_values"
     pictures = {"pixel_values": torch.zeros(1, *_picture_size(module))} if is_of_pictures else {}
     if is_of_pictures and not is_encoder_decoder(module):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from introspect.calls import checked_class
+from introspect.calls import checked_call, checked_class
 from introspect.errors import CaptureError, InputError, ModelError, SelectionError, TextError
 from introspect.hooks import capture, placed, unwrapped, verify
 from introspect.models.fit import extractor_in, is_feature_extractor, reads_sound
@@ -88,6 +88,12 @@ class AudioModel:
         """The kinds of attention: ``self``; or ``encoder``, ``decoder`` and ``cross``."""
         return kinds_of(self.module)
 
+    @checked_call(
+        hints={
+            "generate": "model.transcript(audio, max_new_tokens=…) writes; give what it returns as "
+            "`target`"
+        }
+    )
     def capture(
         self,
         audio: Any,
@@ -161,6 +167,7 @@ class AudioModel:
         of_sound = frames if keys is sound else None
         return replace(record, kind=kind, certificate=certificate, frames=of_sound)
 
+    @checked_call
     def waveform(self, audio: Any, *, sampling_rate: int | None = None) -> Waveform:
         """Return a sound as the model reads it, before its features are computed.
 
@@ -176,6 +183,7 @@ class AudioModel:
         """
         return read_sound(audio, sampling_rate, self.sampling_rate, self.name)
 
+    @checked_call
     def transcript(
         self, audio: Any, *, sampling_rate: int | None = None, max_new_tokens: int | None = None
     ) -> str:

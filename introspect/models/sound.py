@@ -22,8 +22,8 @@ Waveform = npt.NDArray[np.float32]
 # What the numbers of a WAV file stand for: half of their range is 1, and unsigned ones have
 # their silence in the middle.
 _SCALES = {"int16": (0, 1 << 15), "int32": (0, 1 << 31), "uint8": (128, 128)}
-# A float beyond this is a whole number of 16 bits that was only converted.
-_LARGEST_FLOAT = 100
+# Filters, as of another rate, may go somewhat beyond ±1; other numbers do by far.
+_LARGEST_FLOAT = 2
 _CONVERT = "ffmpeg -i in.wav -ac 1 -ar {rate} out.wav"
 
 
@@ -68,9 +68,15 @@ def _from_file(path: str | os.PathLike[str]) -> tuple[int, npt.NDArray[Any]]:
 
     try:
         with warnings.catch_warnings():
-            # Chunks that are no sound, such as the name of a song.
+            # Chunks that are no sound, such as the name of a song, are nobody's concern.
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
+            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
             rate, samples = wavfile.read(os.fspath(regular(path)))
+    except wavfile.WavFileWarning as error:
+        raise InputError(
+            f"Expected a whole WAV file, got {shortened(os.fspath(path))!r}, which ends before its "
+            "header says. Copy it again; or keep what there is: ffmpeg -i in.wav out.wav."
+        ) from error
     # The reader raises any of these for a damaged or foreign file.
     except (OSError, ValueError, EOFError, struct.error, KeyError, TypeError, ZeroDivisionError,
             UnboundLocalError, OverflowError, MemoryError) as error:  # fmt: skip
@@ -200,7 +206,8 @@ def _scaled(samples: npt.NDArray[Any]) -> Waveform:
     largest = float(np.abs(samples).max())
     if largest > _LARGEST_FLOAT:
         raise InputError(
-            f"Expected floats from −1 to 1, got {largest:.0f}: whole numbers of a WAV file, it "
-            "seems. Give those as they are, or divide those of 16 bits by 32768."
+            f"Expected floats from −1 to 1, got {largest:.4g}. Give whole numbers of a WAV file as "
+            "they are, or divide those of 16 bits by 32768; other floats by their largest: "
+            "audio / abs(audio).max()."
         )
     return samples.astype(np.float32)

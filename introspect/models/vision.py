@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from introspect.calls import checked_class
+from introspect.calls import checked_call, checked_class
 from introspect.errors import CaptureError, InputError, MissingExtraError, ModelError
 from introspect.hooks import Captured, capture, taken_by, unwrapped, verify
 from introspect.io import regular
@@ -72,6 +72,7 @@ class VisionModel:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.name}, {type(self.module).__name__}>"
 
+    @checked_call
     def capture(
         self,
         image: Any,

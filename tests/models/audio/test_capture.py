@@ -9,6 +9,7 @@ import transformers as tf
 from scipy.io import wavfile
 
 import introspect as ix
+from introspect.errors import CaptureError, InputError
 from introspect.models import AudioModel, load, load_text
 
 from .helpers import RATE, sound, wav2vec2, whisper, written
@@ -131,6 +132,11 @@ REFUSED = {
     "infinite": ({"audio": SOUND + np.inf, "sampling_rate": RATE}, "inf"),
     "int64": ({"audio": np.ones(900, int), "sampling_rate": RATE}, "got int64"),
     "16 bits as floats": ({"audio": SOUND * 3e4, "sampling_rate": RATE}, "divide those of 16 bits"),
+    "other floats": (
+        {"audio": SOUND / np.abs(SOUND).max() * 3, "sampling_rate": RATE},
+        r"got 3\. .*by their largest: audio / abs\(audio\)\.max\(\)",
+    ),
+    "generate": ({"audio": SOUND, "sampling_rate": RATE, "generate": 5}, "give what it returns as"),
     "a text": ({"audio": "The cat sat."}, "A model of sound reads no text"),
     "bytes": ({"audio": b"RIFF", "sampling_rate": RATE}, "an array of samples, got"),
     "words": ({"audio": ["The", "cat"], "sampling_rate": RATE}, "an array of <U3"),
@@ -274,3 +280,26 @@ def test_what_the_model_writes_is_its_target():
     assert text and "<|" not in text
     record = whisper().capture(SOUND, sampling_rate=RATE, target=text)
     assert record.queries.texts == (text,)
+
+
+def test_floats_that_a_filter_has_taken_beyond_one_are_read_as_they_are(tmp_path):
+    loud = (SOUND / np.abs(SOUND).max() * 1.2).astype(np.float32)
+    wavfile.write(tmp_path / "loud.wav", RATE, loud)
+    assert np.array_equal(wav2vec2().waveform(tmp_path / "loud.wav"), loud)
+
+
+@pytest.mark.parametrize("missing", [1, 4000])
+def test_a_file_that_ends_before_its_header_says_is_refused(tmp_path, missing):
+    path = tmp_path / "cut.wav"
+    wavfile.write(path, RATE, (SOUND * 32_767).astype(np.int16))
+    path.write_bytes(path.read_bytes() + b"LIST\x04\0\0\0name")
+    assert len(wav2vec2().waveform(path)) == len(SOUND)
+    path.write_bytes(path.read_bytes()[: -12 - missing])
+    with pytest.raises(InputError, match="ends before its header says"):
+        wav2vec2().capture(path)
+
+
+@pytest.mark.parametrize("make", [whisper, wav2vec2])
+def test_interventions_in_models_of_sound_are_refused_with_the_reason(make):
+    with pytest.raises(CaptureError, match="which reads sound. Its attention can be captured"):
+        ix.ablate(make().module, "L0H0")
