@@ -6,11 +6,13 @@ pieces, or the encoding has none.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from transformers import BatchEncoding
+from transformers import BatchEncoding, PreTrainedTokenizer
 
 from introspect.errors import TextError
 from introspect.text import Span, places_of_pieces
@@ -47,19 +49,39 @@ def python_encoding(
     Raises:
         TextError: they are encoded with the vocabulary of what the model reads.
     """
-    encoding = tokenizer(**options)
+    with _without_word_of_overflow():
+        encoding = tokenizer(**options)
     switches = ("_switch_to_target_mode", "_switch_to_input_mode") if as_target else ()
     try:
         _call(tokenizer, *switches[:1])
-        placed = _placed(
-            tokenizer, encoding, texts, options["max_length"],
-            add_special_tokens=options["add_special_tokens"],
-        )  # fmt: skip
+        with _without_word_of_overflow():
+            placed = _placed(
+                tokenizer, encoding, texts, options["max_length"],
+                add_special_tokens=options["add_special_tokens"],
+            )  # fmt: skip
         if as_target:
             _check_written(tokenizer, placed)
         return placed
     finally:
         _call(tokenizer, *switches[1:])
+
+
+@contextmanager
+def _without_word_of_overflow() -> Iterator[None]:
+    """Keep transformers from saying that it returns no tokens beyond the limit.
+
+    Nobody asks for them; what was cut is said in a record's notices.
+    """
+    logger = logging.getLogger(PreTrainedTokenizer.__module__)
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "overflowing tokens are not returned" not in record.getMessage()
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _check_written(tokenizer: Any, encoding: PlacedEncoding) -> None:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import accumulate, groupby
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from transformers import PreTrainedTokenizerBase
 
+from introspect.changes import lock
 from introspect.errors import ModelError
 from introspect.records import TokenSequence, words_of_texts
 from introspect.text import Span, spelled_bytes, whole
@@ -265,12 +267,20 @@ class _Bytes:
         )
 
 
+_divides_into_bytes: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
 def _byte_decoder(tokenizer: Any) -> Any | None:
     """Return the decoder of a byte-level vocabulary, or ``None`` for other vocabularies."""
     if not is_fast(tokenizer):
-        # A letter of several bytes shows whether bytes are what it is divided into.
-        pieces = tokenizer.tokenize("中")
-        return _Bytes if spelled_bytes("".join(pieces)) == "中".encode() else None
+        with lock:
+            known = _divides_into_bytes.get(tokenizer)
+        if known is None:
+            # A letter of several bytes shows whether bytes are what it is divided into.
+            known = spelled_bytes("".join(tokenizer.tokenize("中"))) == "中".encode()
+            with lock:
+                _divides_into_bytes[tokenizer] = known
+        return _Bytes if known else None
     decoder = tokenizer.backend_tokenizer.decoder
     if decoder is None:
         return None

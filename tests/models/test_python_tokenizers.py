@@ -368,3 +368,22 @@ def test_a_probe_knows_a_python_tokenizer_again(tokenizers, tmp_path):
     assert tokenizer_digest(other) != tokenizer_digest(again)
     file = tmp_path / "tokenizer_config.json"
     assert json.loads(file.read_text(encoding="utf-8"))["tokenizer_class"] == "ProphetNetTokenizer"
+
+
+def test_a_pair_that_is_truncated_says_so_once_and_in_our_words(tokenizers, caplog, capfd):
+    with caplog.at_level("WARNING"):
+        cut = encode(tokenizers["ByT5Tokenizer"], "the cat", "it was", limit=9, truncation=True)
+    assert len(cut.tokens.tokens) == 9
+    assert caplog.messages == [] and "overflowing" not in capfd.readouterr().err
+    assert any("truncated" in note or "reads" in note for note in cut.notices)
+
+
+def test_whether_a_tokenizer_divides_into_bytes_is_asked_once(monkeypatch):
+    tokenizer, asked = tf.ByT5Tokenizer(), []
+    own = tokenizer.tokenize
+    monkeypatch.setattr(
+        tokenizer, "tokenize", lambda text, **more: asked.append(text) or own(text, **more)
+    )
+    for text in ("one", "two", "three"):
+        encode(tokenizer, text)
+    assert asked.count("中") == 1
