@@ -87,9 +87,10 @@ def test_a_card_has_the_sentence_and_examples_to_walk(made, open_page, rules_bro
 
 def tables_of_rules_are_readable_and_whole_on_paper(page):
     """The name of a rule is not a word to a line, and no column is over the edge of an A4 sheet."""
+    name = page.locator("[data-name=rules] th", has_text="what followed the same token before")
+    assert name.bounding_box()["height"] < 90
     page.set_viewport_size({"width": 718, "height": 1000})
     page.emulate_media(media="print")
-    name = page.locator("[data-name=rules] th", has_text="what followed the same token before")
     assert name.bounding_box()["height"] < 90
     wide = "table => table.scrollWidth - table.parentElement.clientWidth"
     assert page.locator("[data-name=rules]").evaluate(wide) <= 0
