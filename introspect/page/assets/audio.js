@@ -75,10 +75,11 @@ class Sound {
       ].filter(Boolean),
     );
     const heads = element("div", { class: "instrument-heads" }, [this.strip.root, this.legend]);
-    section.append(
-      element("div", { class: "controls" }, this.controls()),
-      element("div", { class: "sound" }, [main, heads]),
-    );
+    // The words are the text: said a second time as a heading, it would push them down.
+    if (this.words) document.querySelector("main > h1")?.classList.add("unseen");
+    // The sound first; what explains it, and the fields, stand below.
+    section.prepend(element("div", { class: "sound" }, [main, heads]));
+    section.append(element("div", { class: "controls" }, this.controls()));
     section.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.selection.set({ key: null });
     });
@@ -402,7 +403,8 @@ class Sound {
     const to = key === null ? "the frame given most" : this.timeOf(key);
     const words = query === null ? "Choose a word" : `${this.subject()} → ${to}  0 `;
     const bar = element("i", { class: "strip-scale" });
-    this.legend.replaceChildren(words, ...(query === null ? [] : [bar, " 1"]));
+    const scale = element("span", { class: "words-bound" }, [bar, " 1"]);
+    this.legend.replaceChildren(words, ...(query === null ? [] : [scale]));
   }
 }
 

@@ -77,3 +77,18 @@ def test_the_moment_attends_where_a_sound_attends_to_itself(open_page):
     page.locator("[role=slider]").press("ArrowRight")
     assert np.allclose(tints(page), expected(record.attentions[0, 0, 4]), atol=6e-3)
     assert page.inner_text(".reading").startswith("L0H0: 0.40 s gives most to ")
+
+
+@pytest.mark.browser
+def test_the_words_are_the_first_thing_and_take_no_more_lines_than_they_need(open_page):
+    page = open_page(view_of().to_html(), width=385)
+    top, bottom = "[data-element=words]", ".sound-stage"
+    assert page.locator(top).bounding_box()["y"] < 100
+    assert page.locator(bottom).bounding_box()["y"] < 200
+    # The text is there once: as words. Without arcs and numbers its lines stand close.
+    assert page.locator("h1").bounding_box()["height"] <= 1
+    assert page.locator(".words-line").bounding_box()["height"] < 40
+    # Nothing of it lies under the button for the theme.
+    tool = page.locator("[name=theme]").bounding_box()
+    assert page.locator(top).bounding_box()["y"] >= tool["y"] + tool["height"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
