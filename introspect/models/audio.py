@@ -21,6 +21,7 @@ from introspect.models.run_plan import (
     make_record,
     reader_of,
     run_inputs,
+    signed,
 )
 from introspect.models.sound import Waveform, read_sound
 from introspect.models.tokens import is_fast
@@ -157,15 +158,8 @@ class AudioModel:
             parts=[part for part in wanted if part != "attentions"],
             notices=(*_notices(frames, total), *(written.notices if written else ())),
         )
-        certificate = replace(
-            record.certificate,
-            unused="; ".join(filter(None, (self.unused, record.certificate.unused))),
-            model=self.name,
-            revision=self.revision,
-            tokenizer=type(self.processor).__name__,
-        )
         of_sound = frames if keys is sound else None
-        return replace(record, kind=kind, certificate=certificate, frames=of_sound)
+        return replace(signed(record, self, self.processor), kind=kind, frames=of_sound)
 
     @checked_call
     def waveform(self, audio: Any, *, sampling_rate: int | None = None) -> Waveform:

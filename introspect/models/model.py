@@ -49,6 +49,7 @@ from introspect.models.run_plan import (
     plan_run,
     reader_of,
     run_inputs,
+    signed,
 )
 from introspect.models.tokens import is_tokenizer
 from introspect.progress import ProgressLike, following
@@ -323,15 +324,8 @@ class Model:
         if self.within is not None:
             part = f"of the {type(self.module).__name__} in {self.within}, which ran by itself"
             note = f"{part}; {note}" if note else part
-        certificate = replace(
-            record.certificate,
-            note=note,
-            unused="; ".join(filter(None, (self.unused, record.certificate.unused))),
-            model=self.name,
-            revision=self.revision,
-            tokenizer=type(self.tokenizer).__name__,
-        )
-        return replace(record, certificate=certificate)
+        noted = replace(record, certificate=replace(record.certificate, note=note))
+        return signed(noted, self, self.tokenizer)
 
     @checked_call
     def tokens(self, text: str, *, truncation: bool = False) -> TokenSequence:

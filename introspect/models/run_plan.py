@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
@@ -189,6 +189,40 @@ def checked_kind(
             "Give it with target='…', or let the model write with generate=True."
         )
     return kind
+
+
+class Named(Protocol):
+    """A model with what a certificate says of it."""
+
+    @property
+    def name(self) -> str:
+        """Return the name to report."""
+
+    @property
+    def revision(self) -> str | None:
+        """Return the commit on the hub, or a digest of the weights."""
+
+    @property
+    def unused(self) -> str:
+        """Return the weights of its checkpoint that it does not use."""
+
+
+def signed(record: AttentionRecord, model: Named, reader: Any) -> AttentionRecord:
+    """Return a record whose certificate names the model and what reads for it.
+
+    Args:
+        record: the record.
+        model: the model that it was captured in.
+        reader: its tokenizer or processor.
+    """
+    certificate = replace(
+        record.certificate,
+        unused="; ".join(filter(None, (model.unused, record.certificate.unused))),
+        model=model.name,
+        revision=model.revision,
+        tokenizer=type(reader).__name__,
+    )
+    return replace(record, certificate=certificate)
 
 
 def make_record(

@@ -17,7 +17,7 @@ from introspect.errors import CaptureError, InputError, MissingExtraError, Model
 from introspect.hooks import Captured, capture, taken_by, unwrapped, verify
 from introspect.io import regular
 from introspect.models.fit import is_image_processor, reads_pictures
-from introspect.models.run_plan import make_record
+from introspect.models.run_plan import make_record, signed
 from introspect.records import AttentionRecord, PatchGrid, TokenSequence
 from introspect.text import shortened
 
@@ -117,14 +117,7 @@ class VisionModel:
             parts=[part for part in wanted if part != "attentions"],
             notices=self._notices(inputs),
         )
-        certificate = replace(
-            record.certificate,
-            unused="; ".join(filter(None, (self.unused, record.certificate.unused))),
-            model=self.name,
-            revision=self.revision,
-            tokenizer=type(self.processor).__name__,
-        )
-        return replace(record, certificate=certificate, grid=grid)
+        return replace(signed(record, self, self.processor), grid=grid)
 
     def picture(self, image: Any) -> Picture:
         """Return the image as the model sees it: resized and cropped, before normalization.
