@@ -131,7 +131,7 @@ def _edge(model: Model, name: str, entry: Entry) -> Removal | str:
     if entry.is_of_target:
         raise SelectionError(
             "Expected the encoder's attention, where both words are of the text. Clear the target, "
-            "or choose the encoder's attention above."
+            "or choose the encoder's attention in the sidebar."
         )
     words = words_of(entry.text)
     pronoun, gold, _ = example_words(example_of(name), entry.text)
@@ -313,7 +313,7 @@ def _draw_effects(name: str, entry: Entry, removal: Removal) -> None:
     if entry.is_of_target:
         raise SelectionError(
             "Expected the encoder's attention, in which a pronoun can be marked. Clear the target, "
-            "or choose the encoder's attention above."
+            "or choose the encoder's attention in the sidebar."
         )
     case = choose_case(name, entry.text)
     if case is None:
