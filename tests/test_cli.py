@@ -142,7 +142,7 @@ def test_doctor_shows_versions(introspect):
 def test_doctor_hands_programs_one_object(introspect):
     outcome = introspect("doctor", "--model", "induction", "--json")
     told = json.loads(outcome.out)
-    assert outcome.code == 0 and told["environment"]["introspect-transformers"] is not None
+    assert outcome.code == 0 and told["environment"]["introspect-transformers"] == ix.__version__
     assert told["model"]["name"] == "induction"
     attention = told["model"]["attention"]["self"]
     assert attention["Self attention"].startswith("2 layers × 4 heads")

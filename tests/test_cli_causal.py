@@ -73,6 +73,10 @@ def test_causal_leaves_the_tables_of_the_study(introspect, tmp_path, study):
     ]
     assert sorted(path.name for path in out.iterdir()) == FILES
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.jsonl", "run"]
+    page = (Path(__file__).parent.parent / "docs/causal.md").read_text(encoding="utf-8")
+    told = page[page.index("The folder has") :].split("\n\n")[0]
+    files = {"effects.csv", "effects.parquet"}  # "`effects` (CSV and Parquet)"
+    assert [name for name in FILES if f"`{name}`" not in told and name not in files] == []
     for found in (pd.read_csv(out / "effects.csv"), pd.read_parquet(out / "effects.parquet")):
         pd.testing.assert_frame_equal(found, study.heads, check_dtype=False)
     cases = pd.read_parquet(out / "case_effects.parquet")

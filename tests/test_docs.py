@@ -226,3 +226,21 @@ def test_every_internal_name_is_handed_out_and_on_no_page(package):
 def test_no_name_is_on_two_pages():
     names = referenced()
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_terms_of_a_report_have_every_name_that_a_finding_prints():
+    """Names of baselines, of relations of heads and of ways of ablation, as sentences have them."""
+    from introspect.interventions.ablation import METHODS
+    from introspect.studies.causal.head_claims import _DEPENDS, _KINDS_OF_PAIRS
+    from introspect.studies.coreference.choice_claims import _BASELINES
+
+    page = (ROOT / "docs/explanation/terms.md").read_text(encoding="utf-8")
+    terms = [row.split("|")[1] for row in page.splitlines() if row.startswith("| ")]
+    # "The candidate with the most word pieces" shares its row with that of the fewest words.
+    told = {part.strip() for row in terms for part in row.split(",")}
+    baselines = {
+        name.removeprefix("the candidate ") if "most word" in name else name
+        for name in _BASELINES.values()
+    }
+    assert not (baselines | {*_KINDS_OF_PAIRS, _DEPENDS}) - told
+    assert all(f"`{method}`" in page for method in METHODS)

@@ -120,9 +120,10 @@ class Ablations:
             raise SelectionError(f"Expected `method` from {', '.join(METHODS)}, got {method!r}.")
         if (reference is not None) != (method in NEEDS_REFERENCE):
             needs = "texts in `reference`" if reference is None else "no `reference`"
+            mend = "Give reference=[…]." if reference is None else "Leave it out."
             raise SelectionError(
                 f"Expected {needs} for method={method!r}: only {' and '.join(NEEDS_REFERENCE)} "
-                "take something from other texts."
+                f"take something from other texts. {mend}"
             )
         self.layout = attention_layout(module_of(model))
         self.kind = checked_kind(self.layout, kind)

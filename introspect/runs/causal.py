@@ -88,8 +88,9 @@ def causal_folder(
     """Ask a model about the cases of a file with each head ablated, and write a folder.
 
     The folder holds ``effects`` (CSV and Parquet), ``case_effects.parquet``, ``summary.json``,
-    ``report.html``, ``rejects.jsonl``, ``run.json``, and, if they were measured, ``mediation.csv``
-    and ``smallest.csv``. All of it is put in place at the end.
+    ``report.html``, ``rejects.jsonl``, ``run.json``, ``cases.parquet``, ``baselines.csv`` and
+    ``held_out.csv``; and, if they were measured, ``methods.csv``, ``pairs.csv``, ``direct.csv``,
+    ``mediation.csv`` and ``smallest.csv``. All of it is put in place at the end.
 
     Args:
         model: the model; without an LM head, the answer is a stated surrogate.

@@ -132,10 +132,9 @@ def with_masked_scores(record: AttentionRecord, names: Sequence[str]) -> Attenti
     missing = [name for name in names if name not in record.parts]
     if missing:
         had = ", ".join(["attentions", *record.parts])
-        asked = ", ".join(repr(name) for name in names)
         raise SelectionError(
             f"Expected a record with {', '.join(names)}, got only {had}. Capture it with "
-            f"include=({asked},)."
+            f"include={tuple(names)}."
         )
     parts: Mapping[str, torch.Tensor] = {name: record.parts[name] for name in names}
     if "scores" in parts:

@@ -17,7 +17,10 @@ BAD = {
     "no head": (lambda m: ix.ablate(m, []), "at least one head"),
     "no name of a head": (lambda m: ix.ablate(m, "head 3"), "such as L3H1"),
     "no method": (lambda m: ix.ablate(m, "L1", method="delete"), "zero, mean, uniform, resample"),
-    "no reference": (lambda m: ix.ablate(m, "L1", method="mean"), "texts in `reference`"),
+    "no reference": (
+        lambda m: ix.ablate(m, "L1", method="mean"),
+        r"texts in `reference`.*Give reference=\[…\]",
+    ),
     "an empty reference": (
         lambda m: ix.ablate(m, "L1", method="mean", reference=[]),
         "at least one text",

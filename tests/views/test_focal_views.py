@@ -55,7 +55,7 @@ def test_masked_scores_are_missing():
 
 @pytest.mark.parametrize("view", [neuron_view, steps_view])
 def test_what_there_is_not_is_refused(view):
-    with pytest.raises(SelectionError, match="include="):
+    with pytest.raises(SelectionError, match=r"include=\(('\w+', )*'\w+'\)\."):
         view(record_of())
     record = record_with_parts()
     for wrong in ({"layer": 2}, {"head": 4}, {"token": 6}, {"token": -1}):
