@@ -12,7 +12,6 @@ from .effects import CausalEffects as CausalEffects
 from .effects import causal_effects as causal_effects
 from .effects import measure_effects as measure_effects
 from .followed import Followed as Followed
-from .followed import Resampling as Resampling
 from .followed import follow as follow
 from .head_claims import heads_with as heads_with
 from .headline import headline_claims as headline_claims
@@ -29,6 +28,7 @@ from .next_tokens import NextTokens as NextTokens
 from .next_tokens import prepare_next_tokens as prepare_next_tokens
 from .prompts import Prompt as Prompt
 from .prompts import way_of_predicting as way_of_predicting
+from .resampling import Resampling as Resampling
 from .set_claims import set_claims as set_claims
 from .smallest import SmallestSet as SmallestSet
 from .smallest import smallest_set as smallest_set

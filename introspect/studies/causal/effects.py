@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ from introspect.records import Head, HeadLike, Kind
 from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
 from introspect.studies.causal.answers import prepare_answers
 from introspect.studies.causal.metrics import Asked, Floats, accuracy_of, kind_of
-from introspect.studies.causal.runs import runs_of
+from introspect.studies.causal.resampling import Resampling, draws_for_each_case
+from introspect.studies.causal.runs import Runs, WholeRuns, runs_of
 from introspect.studies.causal.verdicts import ability_of, smallest_effect, verdicts_of
 from introspect.text import counted, verb
 
@@ -114,8 +116,8 @@ def causal_effects(
             DataFrame.
         heads: the heads to ablate; all by default.
         method: the method of ablation: ``zero``, ``mean``, ``uniform`` or ``resample``.
-        reference: texts for ``mean`` and ``resample``; by default those of the cases, and for
-            ``resample`` also those that the model reads, with a candidate in the pronoun's place.
+        reference: texts for ``mean`` and ``resample``; by default those of the cases, of which
+            ``resample`` gives each case two of other groups, in turn, and takes the mean.
         metric: the way the answer is read; see ``introspect.studies.causal.METRICS``.
         controls: the number of other heads of a layer that are the control of one, drawn with the
             seed; all by default, and 0 for none.
@@ -197,8 +199,9 @@ def measure_effects(
     with following(progress) as tell:
         tell(ABLATING, 0, len(measured))
         runs = runs_of(answers, ablations.kind)
+        margins_without = _margins_without(answers, ablations, runs, method, reference, seed)
         for head in measured:
-            without[head] = runs.margins(ablations.of({head.layer: [head.head]}))
+            without[head] = margins_without(head)
             tell(ABLATING, len(without), len(measured))
     clean = runs.clean
     heads_table, notes = effects_of(answers, clean, without, chosen, control, seed=seed)
@@ -221,6 +224,24 @@ def measure_effects(
         kind=ablations.kind,
         notes=notes,
     )
+
+
+def _margins_without(
+    answers: Asked,
+    ablations: Ablations,
+    runs: Runs | WholeRuns,
+    method: Ablation,
+    reference: Iterable[str] | None,
+    seed: int,
+) -> Callable[[Head], Floats]:
+    """Return the function that asks without a head."""
+    if reference is None and isinstance(runs, Runs) and draws_for_each_case(answers, method):
+        # One layer at a time, since the outputs of all heads of its layers are held.
+        of_layer = lru_cache(maxsize=1)(
+            lambda layer: Resampling(answers, ablations.kind, [Head(layer, 0)], seed, runs=runs)
+        )
+        return lambda head: of_layer(head.layer).margins(head)
+    return lambda head: runs.margins(ablations.of({head.layer: [head.head]}))
 
 
 def ablations_for(

@@ -16,9 +16,10 @@ from introspect.hooks import Edit, Visible
 from introspect.interventions import NEEDS_REFERENCE, Ablation, patched
 from introspect.records import Head, Kind
 from introspect.statistics import FEWEST_GROUPS, effect_intervals, effect_test
-from introspect.studies.causal.answers import AnswerReader, Answers, Batch
+from introspect.studies.causal.answers import AnswerReader, Answers
 from introspect.studies.causal.effects import CausalEffects, ablations_for
 from introspect.studies.causal.metrics import Floats
+from introspect.studies.causal.resampling import Resampling, draws_for_each_case
 from introspect.studies.causal.runs import Runs
 from introspect.studies.causal.verdicts import LEVEL, Verdict, agreed, smallest_effect, verdicts_of
 
@@ -26,8 +27,6 @@ from introspect.studies.causal.verdicts import LEVEL, Verdict, agreed, smallest_
 FOLLOWING = "following up the heads with the largest effects"
 #: How many heads are followed up, those with the largest effects.
 MOST_HEADS = 3
-#: How many texts each case is resampled from.
-DRAWS = 2
 #: The methods whose verdicts must agree.
 COMPARED: tuple[Ablation, ...] = ("zero", "mean", "resample")
 METHOD_COLUMNS = (
@@ -143,6 +142,7 @@ class _Asked:
         self._alone = dict(zip(heads, values.T, strict=True))
         self._ablations = ablations_for(self._answers, effects.method, None, effects.kind, seed)
         self._runs_kept: Runs | None = None
+        self._resampling_kept: Resampling | None = None
 
     @property
     def _runs(self) -> Runs:
@@ -153,6 +153,23 @@ class _Asked:
             self._runs_kept = Runs(self._answers, kind, outputs=layers)
             self._done()
         return self._runs_kept
+
+    @property
+    def _resampling(self) -> Resampling:
+        """The draws of the study's seed: those of the effects, if these are by resampling."""
+        if self._resampling_kept is None:
+            layers = self._ablations.layout.layers(self._effects.kind)
+            every = [Head(layer, 0) for layer in layers]
+            self._resampling_kept = Resampling(
+                self._answers, self._effects.kind, every, self._seed, runs=self._runs
+            )
+        return self._resampling_kept
+
+    @property
+    def _draws(self) -> int:
+        """The number of runs that an ablation by the study's own method takes."""
+        drawn = draws_for_each_case(self._answers, self._effects.method)
+        return self._resampling.draws if drawn else 1
 
     def methods(self, heads: Sequence[Head]) -> pd.DataFrame:
         """Measure each head by each method, with a family of these heads."""
@@ -186,11 +203,8 @@ class _Asked:
         if method == self._effects.method:
             yield from (self._alone[head] for head in heads)
         elif method == "resample":
-            resampling = Resampling(
-                self._answers, self._effects.kind, heads, self._seed, runs=self._runs
-            )
             for head in heads:
-                yield clean - resampling.margins(head, self._done)
+                yield clean - self._resampling.margins(head, done=self._done)
         else:
             ablations = ablations_for(self._answers, method, None, self._effects.kind, self._seed)
             for head in heads:
@@ -230,6 +244,8 @@ class _Asked:
         return np.asarray(self._is_large(values, p) & (values.mean(0) > 0))
 
     def _together(self, heads: Sequence[Head]) -> Floats:
+        if draws_for_each_case(self._answers, self._effects.method):
+            return self._effects.margins - self._resampling.margins(*heads, done=self._done)
         by_layer: dict[int, list[int]] = {}
         for head in sorted(heads):
             by_layer.setdefault(head.layer, []).append(head.head)
@@ -253,36 +269,45 @@ class _Asked:
         """
         answers, kind = self._answers, self._effects.kind
         layers = self._ablations.layout.layers(kind)
-        readings = {head: answers.reading() for head in heads}
+        draws = range(self._draws if paired else 0)
+        readings = {head: [answers.reading() for _ in draws] for head in heads}
         changes = {head: _Changes(kind) for head in paired if head.layer < max(layers)}
         for number, batch in enumerate(answers.batches if paired else ()):
             outputs = self._runs.outputs(number, layers)
-            for head, reading in readings.items():
+            for head, of_draws in readings.items():
                 held = [
                     Edit(kind, layer, "head_outputs", _held(outputs[layer]))
                     for layer in layers
                     if layer > head.layer
                 ]
-                reading.add(batch, self._run_without(head, held, number))
+                for draw, reading in enumerate(of_draws):
+                    reading.add(batch, self._run_without(head, held, number, draw))
             for head, change in changes.items():
                 later = {layer: outputs[layer] for layer in layers if layer > head.layer}
-                self._run_without(head, change.edits(later, batch.mask), number)
+                for draw in draws:
+                    self._run_without(head, change.edits(later, batch.mask), number, draw)
                 self._done()
         measured = set(self._alone)
         moved = {head: change.largest(measured) for head, change in changes.items()}
         return self._direct(readings), {head: to for head, to in moved.items() if to is not None}
 
-    def _run_without(self, head: Head, later: Sequence[Edit], number: int) -> Any:
+    def _run_without(self, head: Head, later: Sequence[Edit], number: int, draw: int) -> Any:
         """Return the output on one batch without a head, and with edits of later layers."""
-        ablated = self._ablations.of({head.layer: [head.head]})
-        return self._runs.run(number, [*ablated.edits, *later])
+        if draws_for_each_case(self._answers, self._effects.method):
+            ablated = self._resampling.edits([head], self._answers.batches[number], draw)
+        else:
+            ablated = list(self._ablations.of({head.layer: [head.head]}).edits)
+        return self._runs.run(number, [*ablated, *later])
 
-    def _direct(self, readings: Mapping[Head, AnswerReader]) -> pd.DataFrame:
+    def _direct(self, readings: Mapping[Head, Sequence[AnswerReader]]) -> pd.DataFrame:
         if not readings:
             return pd.DataFrame(columns=list(DIRECT_COLUMNS))
         answers = self._answers
         values = np.stack(
-            [self._effects.margins - answers.margins(each.scores()) for each in readings.values()],
+            [
+                self._effects.margins - np.mean([answers.margins(one.scores()) for one in each], 0)
+                for each in readings.values()
+            ],
             axis=1,
         )
         low, high, _ = self._tested(values)
@@ -361,93 +386,3 @@ def verdicts_by_method(methods: pd.DataFrame) -> dict[Head, Verdict]:
         Head(int(layer), int(head)): agreed(list(rows["verdict"]))
         for (layer, head), rows in methods.groupby(["layer", "head"], sort=False)
     }
-
-
-class Resampling:
-    """Ablations of heads to their outputs on other cases' texts, averaged over several draws.
-
-    Each case is given texts of its own, of other groups: neither the case nor its minimal pair. The
-    interval of a mean over cases so includes what the draw does.
-
-    Source: Chan et al. 2022, "Causal scrubbing".
-
-    Args:
-        answers: the cases.
-        kind: the kind of attention.
-        heads: the heads that may be ablated.
-        seed: the random seed of the draws.
-        draws: how many texts each case is given, one at a time.
-        runs: the runs of the same cases, which keep the outputs of these layers.
-    """
-
-    def __init__(
-        self,
-        answers: Answers,
-        kind: Kind,
-        heads: Sequence[Head],
-        seed: int,
-        draws: int = DRAWS,
-        *,
-        runs: Runs | None = None,
-    ) -> None:
-        self._answers, self._kind = answers, kind
-        layers = sorted({head.layer for head in heads})
-        self._runs = runs or Runs(answers, kind, outputs=layers)
-        self._outputs: list[dict[int, torch.Tensor]] = []
-        self._lengths: list[int] = []
-        # The first question of each case, as the model reads it.
-        first: dict[int, int] = {}
-        for number, batch in enumerate(answers.batches):
-            parts = self._runs.outputs(number, layers)
-            for row, case in enumerate(batch.cases):
-                if case not in first:
-                    first[case] = len(self._outputs)
-                    self._outputs.append({layer: parts[layer][row] for layer in layers})
-                    self._lengths.append(int(batch.mask[row].sum()))
-        self._first = first
-        self._drawn = self._draw(np.random.default_rng(seed), draws)
-
-    def _draw(self, random: np.random.Generator, draws: int) -> list[list[int]]:
-        """Draw for each case the cases that it takes outputs from, ``(draws, num_cases)``."""
-        groups, cases = self._answers.groups, self._answers.cases
-        drawn = []
-        for number, case in enumerate(cases):
-            others = [
-                other
-                for other in range(len(cases))
-                if groups[other] != groups[number] and cases[other].text != case.text
-            ]
-            # With one group alone there is nothing but the case itself.
-            others = others or [number]
-            long = [o for o in others if self._length(o) >= self._length(number)] or others
-            drawn.append(random.choice(long, draws, replace=len(long) < draws).tolist())
-        return [list(each) for each in zip(*drawn, strict=True)]
-
-    def _length(self, case: int) -> int:
-        return self._lengths[self._first[case]]
-
-    def margins(self, head: Head, done: Callable[[], None] = lambda: None) -> Floats:
-        """Return the mean margin of each case over the draws, ``(num_cases,)``."""
-        found = []
-        for drawn in self._drawn:
-            reading = self._answers.reading()
-            for number, batch in enumerate(self._answers.batches):
-                source = self._source(head.layer, batch, drawn)
-                edit = Edit(self._kind, head.layer, "head_outputs", patched(source, [head.head]))
-                reading.add(batch, self._runs.run(number, [edit]))
-            found.append(self._answers.margins(reading.scores()))
-            done()
-        mean: Floats = np.mean(found, axis=0)
-        return mean
-
-    def _source(self, layer: int, batch: Batch, drawn: Sequence[int]) -> torch.Tensor:
-        """Stack the outputs that a batch takes, each at the same positions as its own."""
-        length = batch.mask.shape[1]
-        rows = []
-        for case in batch.cases:
-            outputs = self._outputs[self._first[drawn[case]]][layer]
-            known = self._length(drawn[case])
-            # A text that is too short goes on with its last token.
-            places = torch.arange(length, device=outputs.device).clamp(max=known - 1)
-            rows.append(outputs[:, places])
-        return torch.stack(rows)

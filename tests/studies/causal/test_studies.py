@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,30 @@ def test_other_texts_are_neither_the_case_nor_its_minimal_pair(model, many):
                 margins.append(answers.subset([number]).margins()[0])
         expected.append(np.mean(margins))
     np.testing.assert_allclose(resampling.margins(Head(0, 1))[:3], expected, atol=1e-4)
+
+
+def test_resampled_effects_hold_what_the_draw_does_and_no_batch_moves_them(model, many):
+    """Taking texts by the place in the batch gave intervals that exclude each other."""
+
+    def measured(seed, batch_size=32):
+        answers = prepare_answers(model, many, batch_size=batch_size)
+        return measure_effects(answers, ["L0H0", "L0H1"], method="resample", seed=seed)
+
+    effects = [measured(seed) for seed in range(3)]
+    for other in (measured(0, 5), measured(0, 40)):
+        pd.testing.assert_frame_equal(effects[0].heads, other.heads, atol=1e-3)
+    largest = [one.heads.iloc[0] for one in effects]
+    assert len({one.effect for one in largest}) == 3
+    for one, other in product(largest, largest):
+        assert one.ci_low < other.effect < one.ci_high
+    # What follows them up draws the same texts: the sum of both alone is that of the effects.
+    followed = follow(effects[0], [Head(0, 0), Head(0, 1)])
+    row = followed.pairs.iloc[0]
+    assert row.alone == pytest.approx(effects[0].heads["effect"].sum())
+    answers = effects[0].answers
+    resampling = Resampling(answers, "self", [Head(0, 0)], seed=0)
+    both = effects[0].margins - resampling.margins(Head(0, 0), Head(0, 1))
+    assert row.effect == pytest.approx(both.mean(), abs=1e-3)
 
 
 def test_heads_are_followed_by_other_methods_and_in_pairs(model, many):
