@@ -15,7 +15,7 @@ import torch
 
 from introspect.errors import InputError
 from introspect.io import regular
-from introspect.text import shortened, whole
+from introspect.text import quantity, shortened, whole
 
 Waveform = npt.NDArray[np.float32]
 
@@ -206,8 +206,8 @@ def _scaled(samples: npt.NDArray[Any]) -> Waveform:
     largest = float(np.abs(samples).max())
     if largest > _LARGEST_FLOAT:
         raise InputError(
-            f"Expected floats from −1 to 1, got {largest:.4g}. Give whole numbers of a WAV file as "
-            "they are, or divide those of 16 bits by 32768; other floats by their largest: "
+            f"Expected floats from −1 to 1, got {quantity(largest)}. Give whole numbers of a WAV "
+            "file as they are, or divide those of 16 bits by 32768; other floats by their largest: "
             "audio / abs(audio).max()."
         )
     return samples.astype(np.float32)

@@ -41,6 +41,8 @@ _MOUNT = re.compile(r"^export (?:async )?function (?P<name>mount\w+View)\b", re.
 _COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
 _STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _INDENT = re.compile(r"\n\s*")
+# Between selectors and rules, where no indentation is; a space elsewhere may mean something.
+_AROUND_MARKS = re.compile(r"[ \n]?([{};])[ \n]?")
 
 _ENTRY = "entry"
 
@@ -196,7 +198,7 @@ def style_sheet(kinds: frozenset[str] = STYLES_OF_ONE) -> str:
 def plain_styles(name: str) -> str:
     """Return one of the styles without what only its readers need, which a page would carry."""
     bare = _STYLE_COMMENT.sub("", read_asset(f"styles/{name}.css"))
-    return _INDENT.sub("\n", bare).strip()
+    return _AROUND_MARKS.sub(r"\1", _INDENT.sub("\n", bare)).strip()
 
 
 @cache

@@ -145,7 +145,7 @@ def test_padding_is_not_seen_and_rows_alone_say_the_same():
         TOKENS,
         tokens=(*TOKENS.tokens, "x", "x", "x"),
         token_ids=(), offsets=(*TOKENS.offsets, *((0, 0),) * 3), word_ids=(*range(5), *(None,) * 3),
-        special_tokens_mask=(), unknown_mask=(), sequence_ids=(),
+        special_tokens_mask=(), unknown_mask=(), generated_mask=(), sequence_ids=(),
     )  # fmt: skip
     texts = Texts((TOKENS, longer), (LATE, CASE))
     by_rows, whole = CoreferenceAnalyzer(), CoreferenceAnalyzer()
