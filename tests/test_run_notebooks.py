@@ -281,6 +281,28 @@ def test_other_text_than_the_committed_is_a_fault(runner, tmp_path):
     assert "code cell 1 no longer says '41\\n', but '42\\n'" in fault
 
 
+@pytest.mark.parametrize(
+    ("said", "says", "trains", "is_alike"),
+    [
+        ("share 0.49999", "share 0.50001", False, True),
+        ("share 0.68", "share 0.69", False, False),
+        ("loss 0.00013. 0.5012", "loss 0.00015. 0.5008", True, True),
+        ("loss 0.00013.", "loss 0.00015.", False, False),
+        ("weight 0.50", "weight 0.60", True, False),
+        ("41 cases", "42 cases", True, False),
+        ("2 heads", "2.0 heads", True, False),
+        ("1.5e-09 of it", "2.5e-09 of it", False, True),
+        ("L3H1 has 0.68", "L3H2 has 0.68", True, False),
+        ("one 0.68", "two 0.68", True, False),
+        ("0.68", "0.68 0.68", True, False),
+    ],
+)
+def test_decimals_may_differ_as_processors_round(runner, said, says, trains, is_alike):
+    before, after = printing(runner, said), printing(runner, says)
+    before.metadata["introspect"] = {"trains": trains}
+    assert (runner.differences(before, after) == []) is is_alike
+
+
 def test_text_is_not_compared_without_the_file_it_was_made_with(runner):
     made = printing(runner, "1")
     made.metadata["introspect"] = {"made_with": ["INTROSPECT_GAP"]}
