@@ -87,9 +87,9 @@ class Signs:
         """Note the weight that a function of torch was given, if there is one."""
         # To ask for a weight's type is not to use it, and others may ask too.
         if self._names and getattr(function, "__name__", "") != "__get__":
+            # By what it is, since to ask each operand for its class costs more than to look it up.
             for each in (*args, *kwargs.values()):
-                if isinstance(each, nn.Parameter):
-                    self._last = self._names.get(id(each), self._last)
+                self._last = self._names.get(id(each), self._last)
 
     def sign(self, sort: str, within: Sequence[nn.Module] | None = None) -> Sign:
         """Return the sign of a step that has just been computed.
